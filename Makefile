@@ -1,0 +1,64 @@
+# Everything from a fresh clone: `make run`, `make test`, `make lint`, `make bench`.
+# Each sets up .venv when it is missing or older than the requirements.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STATE ?= .run
+PORTS := --rest-port 8666 --http-port 8667 --tftp-port 6969
+
+.PHONY: help venv run plugins test lint format bench docs lock clean
+
+help:
+	@echo "make run      start the daemon in the foreground, state in $(STATE)/"
+	@echo "make test     run all tests"
+	@echo "make lint     style, types, import contracts"
+	@echo "make bench    measure"
+	@echo "make plugins  build our plugins into build/plugins and build/repository"
+	@echo "make docs     build the documentation"
+	@echo "make lock     pin the dependencies anew"
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: requirements/dev.txt setup.py
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "the venv module is missing: apt-get install python3-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	  --config-settings editable_mode=compat -e .
+	touch $@
+
+plugins: venv
+	$(BIN)/provd-plugin make plugins --dest build
+
+run: plugins
+	mkdir -p $(STATE)
+	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/twistd --nodaemon --no_save --pidfile= \
+	  --logger provd.logs.observer provd \
+	  --config-file etc/provd/run.yml --state-dir $(STATE) $(PORTS) --hints
+
+test: venv plugins
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv plugins
+	$(BIN)/python -m benchmarks
+
+lock:
+	@command -v uv >/dev/null || { echo "uv is missing: pip install uv"; exit 1; }
+	for name in run dev; do \
+	  uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+
+clean:
+	rm -rf build $(VENV) $(STATE) *.egg-info

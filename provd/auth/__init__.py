@@ -1,0 +1,1 @@
+"""Who may use the REST API: local tokens, or the wazo-auth service."""

@@ -1,0 +1,67 @@
+"""Authorisation: one interface, two implementations (local tokens, wazo-auth)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@attrs.frozen
+class Caller:
+    """Who asks, on behalf of which tenant."""
+
+    tenant: str
+    """The request tenant."""
+    visible: frozenset[str] | None = None
+    """That tenant and its descendants; None for all tenants."""
+
+
+class Authorizer(Protocol):
+    """Checks tokens. Every call is bounded in time."""
+
+    @property
+    def main_tenant(self) -> str | None:
+        """The tenant of the daemon itself; None while it is not known."""
+
+    async def start(self) -> None:
+        """Begin; does not wait for a service that is away."""
+
+    async def stop(self) -> None:
+        """End all that is under way."""
+
+    async def authorize(self, token: str | None, access: str, tenant: str | None) -> Caller:
+        """Return the caller if `token` may do `access` for `tenant` (None: the token's own).
+
+        AuthenticationFailed, or AuthUnavailable if that cannot be told now.
+        """
+
+    async def tenant(self, token: str | None, tenant: str | None) -> str:
+        """Return the request tenant alone, as it is needed to know what to ask for."""
+
+
+@lru_cache(maxsize=4096)
+def _pattern(text: str) -> re.Pattern[str]:
+    pieces = {"*": "[^.#]*?", "#": ".*?"}
+    return re.compile("".join(pieces.get(char, re.escape(char)) for char in text))
+
+
+def allows(patterns: Iterable[str], access: str) -> bool:
+    """Tell whether access patterns allow `access`, such as `provd.dev_mgr.devices.read`.
+
+    In a pattern `*` stands for any text without a dot and `#` for any text; a pattern that begins
+    by `!` forbids, and forbidding wins.
+    """
+    allowed = False
+    for text in patterns:
+        if text.startswith("!"):
+            if _pattern(text[1:]).fullmatch(access):
+                return False
+        elif not allowed and _pattern(text).fullmatch(access):
+            allowed = True
+    return allowed

@@ -1,0 +1,279 @@
+"""Authorisation by the wazo-auth service, REST 0.1 (contract: integration §4).
+
+Nothing here blocks: calls go through treq with a timeout, answers are remembered for some seconds,
+and the daemon's own token is renewed in the background for ever, whether or not the service is up.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import treq
+from twisted.internet import defer, ssl, task
+from twisted.python.filepath import FilePath
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+
+from provd.auth.interface import Caller
+from provd.errors import AuthenticationFailed, AuthUnavailable
+from provd.logs import log_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+TOKEN_SECONDS = 21600
+RENEW_SECONDS = 17280
+RETRY_SECONDS = (1, 2, 4, 8, 16, 32)
+REMEMBER_SECONDS = 10.0
+_MAX_REMEMBERED = 10_000
+
+
+class _Memory:
+    """Answers by question, for some seconds."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._answers: dict[Any, tuple[float, Any]] = {}
+
+    def get(self, question: Any) -> Any:
+        found = self._answers.get(question)
+        if found is None or found[0] <= self._clock.seconds():
+            return None
+        return found[1]
+
+    def put(self, question: Any, answer: Any) -> None:
+        if len(self._answers) >= _MAX_REMEMBERED:
+            self._answers.clear()
+        self._answers[question] = (self._clock.seconds() + REMEMBER_SECONDS, answer)
+
+
+class _PolicyForHttps:
+    """How the certificate of the service is checked: by the system, by a CA file, or not at all."""
+
+    def __init__(self, verify: bool | str) -> None:
+        self._verify = verify
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:  # noqa: ARG002
+        name = hostname.decode("ascii")
+        if self._verify is False:
+            return ssl.CertificateOptions(verify=False)
+        if isinstance(self._verify, str):
+            authority = ssl.Certificate.loadPEM(FilePath(self._verify).getContent())
+            return ssl.optionsForClientTLS(name, trustRoot=authority)
+        return ssl.optionsForClientTLS(name)
+
+
+def make_agent(reactor: Any, timeout: float, verify: bool | str) -> Agent:
+    """Return an HTTP agent that keeps connections and checks certificates as settings say."""
+    from twisted.web.iweb import IPolicyForHTTPS
+    from zope.interface import directlyProvides
+
+    policy = _PolicyForHttps(verify)
+    directlyProvides(policy, IPolicyForHTTPS)
+    pool = HTTPConnectionPool(reactor, persistent=True)
+    return Agent(reactor, policy, connectTimeout=timeout, pool=pool)
+
+
+class WazoAuthorizer:
+    """Asks wazo-auth; `renewed` is called in the reactor thread with each new service token."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        base_url: str,
+        username: str | None,
+        password: str | None,
+        timeout: float,
+        verify_certificate: bool | str,
+        agent: Any = None,
+        renewed: Callable[[str, str], None] = lambda _token, _tenant: None,
+    ) -> None:
+        self._reactor = reactor
+        self._base_url = f"{base_url.rstrip('/')}/0.1"
+        self._username = username or ""
+        self._password = password or ""
+        self._timeout = timeout
+        agent = agent or make_agent(reactor, timeout, verify_certificate)
+        self._client = treq.client.HTTPClient(agent)
+        self._memory = _Memory(reactor)
+        self._renewed = renewed
+        self._renewal: defer.Deferred[Any] | None = None
+        self.service_token: str | None = None
+        self._main_tenant: str | None = None
+
+    @property
+    def main_tenant(self) -> str | None:
+        """The tenant of the service token; None until the service has answered once."""
+        return self._main_tenant
+
+    async def start(self) -> None:
+        """Begin to renew the service token."""
+        self._renewal = defer.Deferred.fromCoroutine(self._renew_for_ever())
+        self._renewal.addErrback(self._stopped)
+
+    @staticmethod
+    def _stopped(failure: Any) -> None:
+        if not failure.check(defer.CancelledError):
+            log_failure(failure, logger, "the service token is not renewed any more")
+
+    async def stop(self) -> None:
+        """Stop renewing."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            self._renewal = None
+
+    async def _renew_for_ever(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._renew()
+            except AuthUnavailable as error:
+                delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                failures += 1
+                logger.warning("no service token, next try in %d s: %s", delay, error)
+            except AuthenticationFailed as error:
+                delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
+                failures += 1
+                logger.error("wazo-auth refuses the service key, next try in %d s: %s", delay, error)
+            else:
+                delay = RENEW_SECONDS
+                failures = 0
+            await task.deferLater(self._reactor, delay, lambda: None)
+
+    async def _renew(self) -> None:
+        credentials = base64.b64encode(f"{self._username}:{self._password}".encode()).decode()
+        status, body = await self._call(
+            "POST",
+            "/token",
+            headers={"Authorization": f"Basic {credentials}"},
+            json={"expiration": TOKEN_SECONDS},
+        )
+        token = _dig(body, "data", "token")
+        if status == 401:
+            raise AuthenticationFailed("401 at the creation of a token")
+        if status != 200 or not isinstance(token, str):
+            raise AuthUnavailable(f"{status} at the creation of a token")
+        status, body = await self._call("GET", f"/token/{quote(token, safe='')}")
+        tenant = _dig(body, "data", "metadata", "tenant_uuid")
+        if status != 200 or not isinstance(tenant, str):
+            raise AuthUnavailable(f"{status} at the reading of the service token")
+        self.service_token, self._main_tenant = token, tenant
+        logger.info("service token renewed, the main tenant is %s", tenant)
+        self._renewed(token, tenant)
+
+    async def _call(
+        self, method: str, path: str, headers: dict[str, str] | None = None, json: Any = None
+    ) -> tuple[int, Any]:
+        """Return status and decoded body of a call; AuthUnavailable without an answer in time."""
+
+        async def call() -> tuple[int, Any]:
+            response = await self._client.request(
+                method,
+                self._base_url + path,
+                headers=Headers(
+                    {"Accept": ["application/json"], **{k: [v] for k, v in (headers or {}).items()}}
+                ),
+                json=json,
+            )
+            if method == "HEAD":
+                await response.content()
+                return response.code, None
+            try:
+                return response.code, await response.json()
+            except ValueError:
+                return response.code, None
+
+        calling = defer.Deferred.fromCoroutine(call())
+        try:
+            return await calling.addTimeout(self._timeout, self._reactor)
+        except defer.CancelledError:
+            raise
+        except Exception as error:
+            raise AuthUnavailable(f"wazo-auth does not answer: {error!r}") from error
+
+    async def tenant(self, token: str | None, tenant: str | None) -> str:
+        """Return the request tenant."""
+        if not token:
+            raise AuthenticationFailed("no token")
+        question = ("tenant", token, tenant)
+        known = self._memory.get(question)
+        if known is not None:
+            return str(known)
+        path = f"/token/{quote(token, safe='')}"
+        if tenant:
+            status, _ = await self._call("HEAD", f"{path}?{urlencode({'tenant': tenant})}")
+            if status != 204:
+                raise _refusal(status, "the token may not act for this tenant")
+            found: Any = tenant
+        else:
+            status, body = await self._call("GET", path)
+            found = _dig(body, "data", "metadata", "tenant_uuid")
+            if status != 200 or not isinstance(found, str) or not found:
+                raise _refusal(status, "the token is unknown, or has no tenant")
+        self._memory.put(question, found)
+        return str(found)
+
+    async def authorize(self, token: str | None, access: str, tenant: str | None) -> Caller:
+        """Return the caller, with the tenants below the request tenant."""
+        request_tenant = await self.tenant(token, tenant)
+        assert token is not None
+        question = ("access", token, access, tenant)
+        if self._memory.get(question) is None:
+            query = {"scope": access} | ({"tenant": tenant} if tenant else {})
+            path = f"/token/{quote(token, safe='')}?{urlencode(query)}"
+            status, _ = await self._call("HEAD", path)
+            if status != 204:
+                raise _refusal(status, f"the token does not allow {access}")
+            self._memory.put(question, True)
+        return Caller(request_tenant, await self._visible(request_tenant))
+
+    async def _visible(self, tenant: str) -> frozenset[str]:
+        question = ("visible", tenant)
+        known: frozenset[str] | None = self._memory.get(question)
+        if known is not None:
+            return known
+        if self.service_token is None:
+            raise AuthUnavailable("the daemon has no service token yet")
+        uuids = await self._tenants(tenant)
+        visible = frozenset((tenant, *(uuids or ())))
+        self._memory.put(question, visible)
+        return visible
+
+    async def _tenants(self, tenant: str | None) -> list[str] | None:
+        """Return the tenants visible to `tenant`, None if that is refused."""
+        headers = {"X-Auth-Token": self.service_token or ""}
+        if tenant is not None:
+            headers["Wazo-Tenant"] = tenant
+        status, body = await self._call("GET", "/tenants", headers=headers)
+        if status == 401:
+            return None
+        items = _dig(body, "items")
+        if status != 200 or not isinstance(items, list):
+            raise AuthUnavailable(f"{status} at the listing of tenants")
+        return [item["uuid"] for item in items if isinstance(item, dict) and "uuid" in item]
+
+    async def all_tenants(self) -> list[str] | None:
+        """Return every tenant the service knows; None if it does not tell."""
+        if self.service_token is None:
+            raise AuthUnavailable("the daemon has no service token yet")
+        return await self._tenants(None)
+
+
+def _refusal(status: int, text: str) -> AuthenticationFailed | AuthUnavailable:
+    if status >= 500:
+        return AuthUnavailable(f"wazo-auth answers {status}")
+    return AuthenticationFailed(text)
+
+
+def _dig(body: Any, *keys: str) -> Any:
+    for key in keys:
+        if not isinstance(body, dict):
+            return None
+        body = body.get(key)
+    return body

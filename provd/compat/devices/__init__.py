@@ -1,0 +1,1 @@
+"""Old package of what concerns devices and their configs."""

@@ -1,0 +1,1 @@
+"""Old package of the document store; see `common`."""

@@ -1,0 +1,1 @@
+"""Old package of the servers that phones talk to."""

@@ -1,0 +1,631 @@
+"""The composition root: from settings to one MultiService. The only module that imports everything."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from twisted.application import service
+from twisted.internet import defer, endpoints, error, ssl, task, threads
+from twisted.python import usage
+from twisted.python.threadpool import ThreadPool
+
+from provd import __version__, compat, logs
+from provd.auth.local import LocalAuthorizer
+from provd.auth.wazo import WazoAuthorizer
+from provd.compat import synchronize
+from provd.compat.application import Application
+from provd.compat.quirks import quirk
+from provd.errors import ProvdError, SettingsError
+from provd.http.site import PhoneResource, PhoneSite
+from provd.manager.base_documents import base_documents
+from provd.manager.extraction import Extraction
+from provd.manager.files import FileCache, Files
+from provd.manager.jobs import Jobs
+from provd.manager.limits import CreationLimits
+from provd.manager.manager import Change, DeviceManager
+from provd.manager.parameters import Parameters
+from provd.manager.pipeline import Pipeline
+from provd.manager.plugins import PluginManager
+from provd.manager.rendering import RenderStates
+from provd.manager.watchdog import StallWatchdog
+from provd.model.rawconfig import check_base
+from provd.plugin.archive import recover
+from provd.plugin.host import PluginHost
+from provd.plugin.localization import LocalizationService, register_localization_service
+from provd.plugin.repository import Repository
+from provd.rest.app import RestSite
+from provd.rest.root import build_api
+from provd.settings import PROVD, WAZO, Defaults, Settings, base_raw_config, load
+from provd.store.interface import COLLECTIONS, Insert
+from provd.store.jsondb import read_documents, read_parameters
+from provd.store.memory import MemoryStore
+from provd.store.sqlite import SqliteStore
+from provd.tftp.front import TftpFront
+from provd.tftp.server import TftpServer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from provd.auth.interface import Authorizer
+    from provd.rest.app import RestApi
+    from provd.store.interface import Store
+
+logger = logging.getLogger(__name__)
+
+_WORKERS = 4
+
+
+class Options(usage.Options):
+    """Options of `twistd provd`."""
+
+    optFlags: ClassVar[list[list[str | None]]] = [
+        ["stderr", "s", "accepted for compatibility; logs go where the settings say"],
+        ["verbose", "v", "log debug messages"],
+        ["hints", None, "print at the end of the start how to try the daemon"],
+    ]
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["config-file", "f", None, "the main settings file"],
+        ["config-dir", "c", None, "where request-processing files are (general.request_config_dir)"],
+        ["state-dir", None, None, "where documents, plugins and cache are kept"],
+        ["rest-port", None, None, "TCP port of the REST API"],
+        ["http-port", None, None, "TCP port for phones without a web server in front"],
+        ["tftp-port", None, None, "UDP port of the TFTP server"],
+    ]
+
+    def given(self) -> dict[str, object]:
+        """Return the options as settings know them."""
+        return {str(name).replace("-", "_"): value for name, value in self.items()}
+
+
+def make_store(settings: Settings, reactor: Any) -> Store:
+    """Return the document store that the settings ask for."""
+    kind = settings.database.type
+    if kind == "memory":
+        return MemoryStore()
+    if kind == "mongodb":
+        raise SettingsError("database.type: mongodb is not available in this version")
+    return SqliteStore(reactor, settings.database.file)
+
+
+class Daemon(service.MultiService):
+    """All of provd, as one service."""
+
+    def __init__(self, reactor: Any, settings: Settings, *, hints: bool = False) -> None:
+        super().__init__()
+        self.setName("provd")
+        self._reactor = reactor
+        self._settings = settings
+        self._hints = hints
+        self._began = time.monotonic()
+        self._ready = False
+        self._starting: defer.Deferred[Any] | None = None
+        self._ports: list[Any] = []
+        self._sites: list[PhoneSite] = []
+        self._pool = ThreadPool(0, _WORKERS, name="work")
+        general = settings.general
+        self._tftp: TftpServer | None = None
+        if general.tftp_enabled and (general.tftp_with_url_key or not general.http_auth_strategy):
+            self._tftp = TftpServer(
+                reactor,
+                general.tftp_port,
+                general.tftp_listen_interface,
+                None,
+                max_transfers=settings.limits.tftp_transfers,
+                max_transfers_per_source=settings.limits.tftp_transfers_per_source,
+                drain_seconds=max(general.shutdown_seconds - 1, 0),
+            )
+            self._tftp.setName("tftp")
+            self._tftp.setServiceParent(self)
+
+    def _build(self) -> None:
+        """Make all objects, bottom up. No I/O."""
+        settings, reactor, general = self._settings, self._reactor, self._settings.general
+        limits = settings.limits
+        storage = general.base_storage_dir
+        self._base_raw_config = base_raw_config(
+            settings, tftp_port=self._tftp.port if self._tftp is not None else None
+        )
+        check_base(self._base_raw_config)
+        localization = LocalizationService()
+        register_localization_service(localization)
+        self._store = make_store(settings, reactor)
+        self._jobs = Jobs(reactor)
+        self._parameters = Parameters(
+            self._store,
+            localization,
+            plugin_server=general.plugin_server,
+            proxies={
+                "http": settings.proxy.http,
+                "ftp": settings.proxy.ftp,
+                "https": settings.proxy.https,
+            },
+            tenants=settings.tenants,
+        )
+        self._authorizer = self._make_authorizer()
+        self._host = PluginHost(
+            general.plugins_dir,
+            general_config={
+                **_as_dict(general),
+                "proxies": self._parameters.proxies,
+            },
+            plugin_config=settings.plugin_config,
+            base_raw_config=self._base_raw_config,
+            quirk=quirk,
+        )
+        url_key = general.http_auth_strategy == "url_key"
+        self._manager = DeviceManager(
+            clock=reactor,
+            store=self._store,
+            host=self._host,
+            states=RenderStates(os.path.join(storage, "rendered")),
+            jobs=self._jobs,
+            parameters=self._parameters,
+            base_raw_config=self._base_raw_config,
+            url_key=url_key,
+            direct_renders=general.direct_renders,
+            cache_size=max(limits.device_cache, 1),
+            id_generator=settings.database.generator,
+        )
+        self._parameters.key_changed = self._key_changed if url_key else lambda _tenant: None
+        self._host.app = Application(
+            manager=self._manager,
+            host=self._host,
+            parameters=self._parameters,
+            sync_service_getter=synchronize.get_sync_service,
+        )
+        self._pipeline = Pipeline(
+            clock=reactor,
+            manager=self._manager,
+            host=self._host,
+            extraction=Extraction(self._host, reactor, limits.memo_entries),
+            limits=CreationLimits(reactor, limits.creation_rate, limits.creation_rate_per_source),
+            parameters=self._parameters,
+            max_unclaimed=limits.unclaimed_devices,
+            retriever=general.retriever,
+            updater=general.updater,
+        )
+        self._files = Files(self._manager, FileCache(limits.file_cache_bytes))
+        self._plugins = PluginManager(
+            host=self._host,
+            repository=Repository(
+                general.plugins_dir,
+                general.cache_dir,
+                self._parameters.proxies,
+                keep_archives=general.cache_plugin,
+            ),
+            devices=self._manager,
+            parameters=self._parameters,
+            jobs=self._jobs,
+            in_thread=self._in_thread,
+        )
+        self._watchdog = StallWatchdog(reactor, settings.logging.stall_threshold_ms / 1000)
+
+    def _make_authorizer(self) -> Authorizer:
+        auth = self._settings.auth
+        if auth.type == "wazo":
+            return WazoAuthorizer(
+                self._reactor,
+                base_url=_url(auth.https, auth.host, auth.port, auth.prefix),
+                username=auth.username,
+                password=auth.password,
+                timeout=auth.timeout,
+                verify_certificate=auth.verify_certificate,
+                renewed=self._service_token_renewed,
+            )
+        return LocalAuthorizer(auth.tokens_file, auth.admin_token_file)
+
+    def _in_thread(self, function: Callable[..., Any], *args: Any) -> defer.Deferred[Any]:
+        return threads.deferToThreadPool(self._reactor, self._pool, function, *args)
+
+    # Start
+
+    def startService(self) -> None:
+        """Start; the work goes on after this returns, and a failure ends the process."""
+        super().startService()
+        self._starting = defer.Deferred.fromCoroutine(self._start())
+        self._starting.addErrback(self._start_failed)
+
+    def _start_failed(self, failure: Any) -> None:
+        if failure.check(defer.CancelledError):
+            return
+        if failure.check(ProvdError, OSError, error.CannotListenError):
+            logger.critical("provd cannot start: %s", failure.value)
+        else:
+            logs.log_failure(failure, logger, "provd cannot start")
+        self._reactor.addSystemEventTrigger("after", "shutdown", _exit_with_failure)
+        self._reactor.callWhenRunning(self._reactor.stop)
+
+    async def _start(self) -> None:
+        settings, general = self._settings, self._settings.general
+        for warning in settings.warnings:
+            logger.warning("%s", warning)
+        logger.info("provd %s starts, authorisation is %s", __version__, settings.auth.type)
+        self._build()
+        for directory in (general.base_storage_dir, general.plugins_dir, general.cache_dir):
+            os.makedirs(directory, exist_ok=True)
+        self._pool.start()
+        self._watchdog.start()
+        await self._in_thread(recover, general.plugins_dir)
+        await self._store.open()
+        if isinstance(self._authorizer, LocalAuthorizer):
+            self._authorizer.prepare()
+            self._manager.main_tenant = self._authorizer.main_tenant
+        await self._first_start()
+        await self._parameters.load()
+        await self._authorizer.start()
+        self._register_sync_service()
+        for plugin_id in self._host.installed_ids():
+            self._host.load_one_of_all(plugin_id)
+            await self._jobs.pause()
+        await self._listen()
+        if general.install_all_plugins:
+            await self._install_all()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        self._ready = True
+        self._announce()
+        self._jobs.start("comparison of rendered files", self._manager.compare_all())
+
+    async def _first_start(self) -> None:
+        """Fill an empty store: from an older installation beside it, or with base documents."""
+        if any([await self._store.find_ids(name, {}) for name in COLLECTIONS]):
+            return
+        if await self._store.parameters():
+            return
+        database = self._settings.database
+        count = 0
+        if database.type == "json":
+            count = await self._import_documents(database.json_db_dir)
+        if count == 0 and isinstance(self._authorizer, LocalAuthorizer):
+            configs = base_documents(self._base_raw_config)
+            await self._store.write([Insert("configs", config) for config in configs])
+            logger.info("base documents made: %s", ", ".join(c["id"] for c in configs))
+
+    async def _import_documents(self, directory: str) -> int:
+        """Take over what wazo-provd kept in JSON files; return how many documents."""
+        count = 0
+        for collection in reversed(COLLECTIONS):
+            documents: list[dict[str, Any]] = await self._in_thread(
+                lambda name=collection: list(read_documents(directory, name))
+            )
+            for start in range(0, len(documents), 500):
+                part = [self._completed(collection, d) for d in documents[start : start + 500]]
+                await self._store.write([Insert(collection, d) for d in part if d is not None])
+            count += len(documents)
+        path = os.path.join(os.path.dirname(directory), "app.json")
+        parameters: dict[str, Any] = await self._in_thread(read_parameters, path)
+        for name, value in parameters.items():
+            await self._store.set_parameter(name, value)
+        if count or parameters:
+            logger.info("%d documents and %d parameters imported from %s", count, len(parameters), directory)
+        return count
+
+    def _completed(self, collection: str, document: dict[str, Any]) -> dict[str, Any] | None:
+        """Return an old document with the members that old versions did not write."""
+        if collection == "devices":
+            document.setdefault("configured", False)
+            if self._manager.main_tenant is not None and document.get("tenant_uuid") is None:
+                document["tenant_uuid"] = self._manager.main_tenant
+            return document
+        if not isinstance(document.get("parent_ids"), list) or not isinstance(
+            document.get("raw_config"), dict
+        ):
+            logger.warning("config %s is left out: no parent_ids or raw_config", document["id"])
+            return None
+        return document
+
+    def _service_token_renewed(self, token: str, tenant: str) -> None:  # noqa: ARG002
+        """Take note of the main tenant, which only the authentication service knows."""
+        self._manager.main_tenant = tenant
+        self._jobs.start("main tenant", self._adopt_main_tenant(tenant))
+
+    async def _adopt_main_tenant(self, tenant: str) -> None:
+        await self._parameters.add_tenant(tenant)
+
+        def change(document: dict[str, Any]) -> Change:
+            if document.get("tenant_uuid") is None:
+                document["tenant_uuid"] = tenant
+            return Change(document)
+
+        for selector in ({"tenant_uuid": None}, {"tenant_uuid": {"$exists": False}}):
+            ids = await self._store.find_ids("devices", selector)
+            await self._jobs.for_each(
+                ids, lambda device_id: self._manager.change_device(device_id, change)
+            )
+
+    def _key_changed(self, tenant: str) -> None:
+        """Give the devices of a tenant files with its new provisioning key."""
+        self._manager.settings_changed()
+
+        async def refresh() -> None:
+            ids = await self._store.find_ids("devices", {"tenant_uuid": tenant})
+            await self._manager.refresh_many(ids, f"new provisioning key of tenant {tenant}")
+
+        self._jobs.start("new provisioning key", refresh())
+
+    def _register_sync_service(self) -> None:
+        settings = self._settings
+        if settings.general.sync_service_type != "asterisk_ami":
+            return
+        client = synchronize.get_AMID_client(
+            **_as_dict(settings.amid),
+            token=lambda: getattr(self._authorizer, "service_token", None),
+        )
+        synchronize.register_sync_service(synchronize.AsteriskAMISynchronizeService(client))
+
+    async def _install_all(self) -> None:
+        try:
+            await self._plugins.install_all()
+        except ProvdError as failure:
+            logger.error("the plugins of the repository are not installed: %s", failure)
+
+    # Listeners
+
+    async def _listen(self) -> None:
+        general = self._settings.general
+        proxied = general.http_proxied_listen_port
+        if proxied is not None:
+            await self._listen_for_phones(
+                proxied,
+                general.http_proxied_listen_interface,
+                general.http_proxied_trusted_proxies_count or 0,
+            )
+        if general.http_listen_port is not None:
+            await self._listen_for_phones(
+                general.http_listen_port, general.http_listen_interface, 0
+            )
+        if self._tftp is not None:
+            self._tftp.handler = TftpFront(self._pipeline, self._files)
+        self._rest_port = await self._listen_on(
+            self._rest_endpoint(), RestSite(self._make_api().resource()), "the REST API"
+        )
+
+    async def _listen_for_phones(self, port: int, interface: str, trusted_proxies: int) -> None:
+        resource = PhoneResource(
+            pipeline=self._pipeline,
+            files=self._files,
+            parameters=self._parameters,
+            trusted_proxies=trusted_proxies,
+            url_key=self._settings.general.http_auth_strategy == "url_key",
+        )
+        site = PhoneSite(resource, self._reactor)
+        self._sites.append(site)
+        endpoint = endpoints.TCP4ServerEndpoint(self._reactor, port, 1024, interface)
+        bound = await self._listen_on(endpoint, site, "phones")
+        behind = " behind a proxy" if trusted_proxies else ""
+        logger.info("phones are served over HTTP%s on port %d", behind, bound)
+
+    async def _listen_on(self, endpoint: Any, site: Any, what: str) -> int:
+        try:
+            port = await endpoint.listen(site)
+        except error.CannotListenError as failure:
+            raise SettingsError(f"cannot listen for {what}: {failure}") from failure
+        self._ports.append(port)
+        number: int = port.getHost().port
+        return number
+
+    def _rest_endpoint(self) -> Any:
+        rest = self._settings.rest_api
+        if not rest.ssl:
+            return endpoints.TCP4ServerEndpoint(self._reactor, rest.port, 256, rest.ip)
+        logger.warning("rest_api.ssl is deprecated: let a web server in front speak TLS")
+        if rest.ssl_certfile is None or rest.ssl_keyfile is None:
+            raise SettingsError("rest_api.ssl needs rest_api.ssl_certfile and rest_api.ssl_keyfile")
+        try:
+            context = ssl.DefaultOpenSSLContextFactory(rest.ssl_keyfile, rest.ssl_certfile)
+        except Exception as failure:
+            raise SettingsError(
+                f"rest_api.ssl_certfile {rest.ssl_certfile}: not usable with its key: {failure}"
+            ) from failure
+        return endpoints.SSL4ServerEndpoint(self._reactor, rest.port, context, 256, rest.ip)
+
+    def _make_api(self) -> RestApi:
+        return build_api(
+            authorizer=self._authorizer,
+            manager=self._manager,
+            pipeline=self._pipeline,
+            plugins=self._plugins,
+            parameters=self._parameters,
+            jobs=self._jobs,
+            clock=self._reactor,
+            status=self._status,
+        )
+
+    def _status(self) -> dict[str, Any]:
+        """Return the document of `/0.2/status`."""
+        plugins = {
+            loaded.id: {
+                "version": loaded.info.get("version"),
+                "calls": loaded.stats.calls,
+                "seconds": round(loaded.stats.seconds, 6),
+                "slowest_seconds": round(loaded.stats.slowest, 6),
+                "errors": loaded.stats.errors,
+                "slow_calls": loaded.stats.slow_calls,
+                "last_error": loaded.stats.last_error,
+            }
+            for loaded in self._host
+        }
+        tftp = self._tftp
+        return {
+            "bus_consumer": {"status": "ok"},
+            "rest_api": "ok",
+            "version": __version__,
+            "ready": self._ready,
+            "uptime_seconds": round(time.monotonic() - self._began, 1),
+            "main_tenant": self._manager.main_tenant,
+            "jobs": self._jobs.names,
+            "stalls": {
+                "count": self._watchdog.stalls,
+                "longest_seconds": round(self._watchdog.longest, 3),
+            },
+            "devices_created": self._pipeline.created,
+            "renders": self._manager.renders,
+            "tftp": None
+            if tftp is None
+            else {
+                "port": tftp.port,
+                "active": tftp.active,
+                "finished": tftp.transfers_finished,
+                "failed": tftp.transfers_failed,
+                "retransmissions": tftp.retransmissions,
+                "bytes_sent": tftp.bytes_sent,
+            },
+            "plugins": plugins,
+            "plugins_not_loaded": dict(self._host.load_errors),
+        }
+
+    def _announce(self) -> None:
+        """Say that the daemon is ready, and with `--hints` how to try it."""
+        general = self._settings.general
+        rest = f"http{'s' if self._settings.rest_api.ssl else ''}://{self._settings.rest_api.ip or '0.0.0.0'}:{self._rest_port}/0.2"  # noqa: S104
+        phones = self._base_raw_config["http_base_url"]
+        logger.info(
+            "ready in %.1f s: REST on %s, phones on %s, %d plugins",
+            time.monotonic() - self._began,
+            rest,
+            phones,
+            len(self._host),
+        )
+        if isinstance(self._authorizer, LocalAuthorizer) and self._authorizer.made_admin_token:
+            logger.info("the first admin token is in %s", self._settings.auth.admin_token_file)
+        if not self._hints:
+            return
+        token = os.path.relpath(self._settings.auth.admin_token_file)
+        local = "127.0.0.1"
+        http_port = general.http_listen_port or general.http_proxied_listen_port
+        tftp_port = self._tftp.port if self._tftp is not None else None
+        lines = [
+            "",
+            f"provd {__version__} is ready.",
+            f"  REST   {rest}",
+            f"  HTTP   {phones}  (phones)",
+            f"  TFTP   udp port {tftp_port}  (phones)" if tftp_port else "  TFTP   off",
+            f"  token  the admin token is in {token}",
+            "",
+            "Try it:",
+            f"  provd-phone boot --vendor yealink --model T46S --http http://{local}:{http_port}",
+            f'  curl -s -H "X-Auth-Token: $(cat {token})" {rest}/dev_mgr/devices',
+            f'  curl -s -A "Yealink SIP-T46S 66.86.0.15 00:15:65:12:34:56" http://{local}:{http_port}/001565123456.cfg',
+            "",
+        ]
+        print("\n".join(lines), flush=True)  # noqa: T201
+
+    # Stop
+
+    def stopService(self) -> defer.Deferred[None]:
+        """Stop: no new requests, what runs is finished or cut after the time allowed."""
+        return defer.Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+        if not hasattr(self, "_store"):
+            await _result(super().stopService())
+            return
+        seconds = self._settings.general.shutdown_seconds
+        deadline = time.monotonic() + seconds
+        await self._quietly(self._stop_listening)
+        await self._quietly(lambda: _result(super(Daemon, self).stopService()))
+        while any(site.active for site in self._sites) and time.monotonic() < deadline - 0.5:
+            await task.deferLater(self._reactor, 0.02)
+        await self._quietly(self._authorizer.stop)
+        await self._quietly(self._jobs.stop)
+        try:
+            self._host.close()
+        except Exception:
+            logger.exception("plugins could not be closed")
+        synchronize.unregister_sync_service()
+        await self._quietly(self._store.close)
+        self._watchdog.stop()
+        if self._pool.started:
+            await self._quietly(self._stop_pool)
+        logger.info("provd stopped")
+
+    async def _stop_listening(self) -> None:
+        for port in self._ports:
+            await _result(port.stopListening())
+
+    async def _stop_pool(self) -> None:
+        """Stop the workers without waiting for one that hangs in the network."""
+        stopping = ThreadPoolExecutor(1, thread_name_prefix="stop")
+        done: defer.Deferred[None] = defer.Deferred()
+        stopping.submit(self._pool.stop).add_done_callback(
+            lambda _: self._reactor.callFromThread(done.callback, None)
+        )
+        stopping.shutdown(wait=False)
+        await done.addTimeout(1.0, self._reactor)
+
+    @staticmethod
+    async def _quietly(step: Callable[[], Awaitable[Any]]) -> None:
+        """Run a step of the shutdown; its failure is logged, the next step runs all the same."""
+        try:
+            await step()
+        except Exception:
+            logger.exception("a step of the shutdown failed")
+
+
+def _exit_with_failure() -> None:
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _result(value: Any) -> defer.Deferred[Any]:
+    return defer.maybeDeferred(lambda: value)
+
+
+def _url(https: bool, host: str, port: int, prefix: str | None) -> str:
+    path = f"/{prefix.strip('/')}" if prefix else ""
+    return f"http{'s' if https else ''}://{host}:{port}{path}"
+
+
+def _as_dict(section: Any) -> dict[str, Any]:
+    import attrs
+
+    return attrs.asdict(section)
+
+
+def make_service(options: Options, defaults: Defaults) -> Daemon:
+    """Return the daemon as a service; unusable settings end the process with one line."""
+    from twisted.internet import reactor
+
+    compat.install()
+    try:
+        settings = load(options.given(), defaults=defaults)
+        _check_store(settings)
+    except ProvdError as failure:
+        sys.exit(f"provd: {failure}")
+    try:
+        logs.setup(
+            verbose=settings.general.verbose,
+            log_file=settings.logging.file,
+            security_log_file=settings.logging.security_file,
+        )
+    except OSError as failure:
+        sys.exit(f"provd: a log file cannot be opened: {failure}")
+    return Daemon(reactor, settings, hints=bool(options["hints"]))
+
+
+def _check_store(settings: Settings) -> None:
+    """Refuse settings or a database file that can never work, before anything is started."""
+    if settings.database.type in {"json", "sqlite"}:
+        SqliteStore.check_file(settings.database.file)
+    else:
+        make_store(settings, None)
+
+
+def makeService(options: Options) -> Daemon:
+    """Return the service of `twistd provd`."""
+    return make_service(options, PROVD)
+
+
+def make_wazo_service(options: Options) -> Daemon:
+    """Return the service of `twistd wazo-provd`: the old daemon's paths and file names."""
+    return make_service(options, WAZO)

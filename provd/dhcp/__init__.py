@@ -1,0 +1,1 @@
+"""DHCP events: what a DHCP server tells about the phones it serves."""

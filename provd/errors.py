@@ -1,0 +1,193 @@
+"""Errors of provd: the class is the meaning, attributes carry data, the message is for a human.
+
+Front ends translate classes into protocol errors (`rest/errors.py` holds the REST table).
+"""
+
+
+class ProvdError(Exception):
+    """Base of every error that provd raises on purpose."""
+
+
+class SettingsError(ProvdError):
+    """A settings file or option is unusable; the message names the file, the key and the reason."""
+
+
+class InvalidDocument(ProvdError):
+    """A document breaks a rule; the message says where and what is allowed."""
+
+
+class InvalidId(InvalidDocument):
+    """A document id has a form that may not be stored."""
+
+
+class RawConfigError(InvalidDocument):
+    """A raw config as a whole cannot be used."""
+
+
+class RawConfigParamError(RawConfigError):
+    """One parameter of a raw config cannot be used."""
+
+
+class InvalidSelector(ProvdError):
+    """A selector is malformed: not an object, an unknown operator, or a bad operand."""
+
+
+class InvalidParameter(ProvdError):
+    """A daemon or plugin parameter has a value that is not allowed."""
+
+
+class ParameterNotFound(ProvdError):
+    """No parameter has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no parameter is named {name!r}")
+        self.name = name
+
+
+class DocumentNotFound(ProvdError):
+    """No document of a collection has that id."""
+
+    collection = "documents"
+
+    def __init__(self, document_id: str) -> None:
+        super().__init__(f"no document {document_id!r} in {self.collection}")
+        self.document_id = document_id
+
+
+class DeviceNotFound(DocumentNotFound):
+    """No device has that id, or the caller may not see it."""
+
+    collection = "devices"
+
+
+class ConfigNotFound(DocumentNotFound):
+    """No config has that id."""
+
+    collection = "configs"
+
+
+class DuplicateId(ProvdError):
+    """A document with that id is already stored."""
+
+    def __init__(self, collection: str, document_id: str) -> None:
+        super().__init__(f"the id {document_id!r} is already used in {collection}")
+        self.collection = collection
+        self.document_id = document_id
+
+
+class NotDeletable(ProvdError):
+    """The config says `deletable: false`."""
+
+    def __init__(self, document_id: str) -> None:
+        super().__init__(f"The document {document_id} is not deletable")
+        self.document_id = document_id
+
+
+class NoAutocreateConfig(ProvdError):
+    """No config has the autocreate role, or the one that has it lacks SIP line 1."""
+
+
+class RevisionConflict(ProvdError):
+    """Another writer changed the document since it was read."""
+
+    def __init__(self, collection: str, document_id: str) -> None:
+        super().__init__(f"{collection}/{document_id} was changed by another writer")
+        self.collection = collection
+        self.document_id = document_id
+
+
+class StoreError(ProvdError):
+    """The document store failed."""
+
+
+class StoreUnavailable(StoreError):
+    """The document store cannot be reached, or refuses to work, now."""
+
+
+class StoreFull(StoreError):
+    """The document store has no room left."""
+
+
+class StoreCorrupt(StoreError):
+    """The document store's file is damaged or is not one of ours."""
+
+
+class TooBusy(ProvdError):
+    """A limit on work at one time is reached; ask again later."""
+
+
+class PluginError(ProvdError):
+    """Something about a plugin failed; `plugin_id` names it."""
+
+    def __init__(self, plugin_id: str, message: str) -> None:
+        super().__init__(message)
+        self.plugin_id = plugin_id
+
+
+class PluginLoadError(PluginError):
+    """An installed plugin could not be loaded."""
+
+
+class PluginNotLoaded(PluginError):
+    """The plugin is not loaded, so it cannot do what was asked."""
+
+    def __init__(self, plugin_id: str) -> None:
+        super().__init__(plugin_id, f"plugin {plugin_id} is not loaded")
+
+
+class PluginNotInstalled(PluginError):
+    """The plugin is not installed."""
+
+
+class PluginAlreadyInstalled(PluginError):
+    """The plugin is already installed."""
+
+    def __init__(self, plugin_id: str) -> None:
+        super().__init__(plugin_id, f"plugin {plugin_id} is already installed")
+
+
+class PluginUnknown(PluginError):
+    """The last repository list has no such plugin."""
+
+    def __init__(self, plugin_id: str) -> None:
+        super().__init__(plugin_id, f"plugin {plugin_id} is not in the repository list")
+
+
+class OperationRunning(ProvdError):
+    """The same operation is already running."""
+
+
+class OperationNotFound(ProvdError):
+    """No operation has that number."""
+
+
+class ArchiveError(ProvdError):
+    """An archive is damaged, or holds something that may not be extracted."""
+
+
+class DownloadError(ProvdError):
+    """A download failed, or what came is not what was announced."""
+
+
+class SynchronizeError(ProvdError):
+    """The phone could not be told to reload."""
+
+
+class AuthenticationFailed(ProvdError):
+    """The token is missing, unknown, expired, or may not do this; the client learns only that."""
+
+
+class AuthUnavailable(ProvdError):
+    """The service that checks tokens does not answer."""
+
+
+class TenantUnknown(ProvdError):
+    """The main tenant is not known yet."""
+
+
+class PacketError(ProvdError):
+    """A datagram is not a packet of its protocol."""
+
+
+class ClientAddressError(ProvdError):
+    """The address of an HTTP client cannot be told from the request."""

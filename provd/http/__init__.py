@@ -1,0 +1,1 @@
+"""The HTTP site that phones talk to."""

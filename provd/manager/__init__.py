@@ -1,0 +1,1 @@
+"""The device manager: one asynchronous method for each use case."""

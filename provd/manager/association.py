@@ -1,0 +1,33 @@
+"""Which plugin knows a device best (contract: request processing §5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from provd.errors import PluginError
+from provd.plugin.base import DeviceSupport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provd.plugin.host import PluginHost
+
+
+def associate(host: PluginHost, info: Mapping[str, Any]) -> str | None:
+    """Return the id of the plugin that supports the device of `info` best, or None.
+
+    Below PROBABLE nobody is chosen. Among equals the greatest id in text order wins, so that
+    `acme-2.1` beats `acme-2.0`.
+    """
+    best: tuple[int, str] | None = None
+    for loaded in host:
+        associator = getattr(loaded.plugin, "pg_associator", None)
+        if associator is None:
+            continue
+        try:
+            score = host.run(loaded, "associate", associator.associate, info)
+        except PluginError:
+            continue
+        if isinstance(score, int) and score >= DeviceSupport.PROBABLE:
+            best = max(best, (int(score), loaded.id)) if best else (int(score), loaded.id)
+    return best[1] if best else None

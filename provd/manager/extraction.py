@@ -1,0 +1,238 @@
+"""What a request tells about the phone that sent it: every plugin is asked, and they vote.
+
+The answer depends on the protocol, the path and what else the extractors read of the request. All
+reads go through a thin proxy that notes them, so results are remembered under just what was read,
+until the set of plugins changes. A hundred plugins then cost a known phone nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import defer
+from twisted.python.failure import Failure
+
+from provd.plugin.base import RequestType
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from provd.plugin.host import LoadedPlugin, PluginHost
+
+logger = logging.getLogger(__name__)
+
+Info = dict[str, Any]
+
+_FROM_PATH = frozenset(("path", "uri", "args", "method"))
+EXTRACTION_TIMEOUT = 10.0
+_MAX_KEY_BYTES = 1024
+
+
+class _WatchedHttp:
+    """A request of a phone, as extractors see it; notes which headers they read."""
+
+    __slots__ = ("_memo", "_request")
+
+    def __init__(self, request: Any, memo: _Memo) -> None:
+        self._request = request
+        self._memo = memo
+
+    def getHeader(self, name: bytes | str) -> Any:
+        self._memo.note_header(name)
+        return self._request.getHeader(name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _FROM_PATH:
+            self._memo.note_other(name)
+        return getattr(self._request, name)
+
+
+class _WatchedTftp(dict[str, Any]):
+    """A TFTP request, as extractors see it; notes when they read the address."""
+
+    __slots__ = ("_memo",)
+
+    def __init__(self, request: dict[str, Any], memo: _Memo) -> None:
+        super().__init__(request)
+        self._memo = memo
+
+    def __getitem__(self, key: str) -> Any:
+        if key != "packet":
+            self._memo.note_other(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key != "packet":
+            self._memo.note_other(key)
+        return super().get(key, default)
+
+
+class _Memo:
+    """Bounded results by what was read; which headers matter is learned."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._results: OrderedDict[Hashable, Info] = OrderedDict()
+        self._headers: tuple[bytes, ...] = (b"user-agent",)
+        self._unsure = False
+        self.hits = 0
+        self.misses = 0
+
+    def clear(self) -> None:
+        self._results.clear()
+
+    def note_header(self, name: bytes | str) -> None:
+        lowered = (name.encode("latin-1") if isinstance(name, str) else name).lower()
+        if lowered not in self._headers:
+            self._headers = (*self._headers, lowered)
+            self._results.clear()
+            self._unsure = True
+
+    def note_other(self, name: str) -> None:
+        logger.debug("an extractor reads %s; this result is not remembered", name)
+        self._unsure = True
+
+    def start(self) -> None:
+        self._unsure = False
+
+    def key(self, kind: RequestType, request: Any) -> Hashable:
+        """Return what the result depends on; None for a request too long to remember."""
+        if kind is RequestType.HTTP:
+            get = request.getHeader
+            headers = [get(name) for name in self._headers]
+            if len(request.uri) + sum(map(len, filter(None, headers))) > _MAX_KEY_BYTES:
+                return None
+            return (request.method, request.uri, *headers)
+        packet = request["packet"]
+        options = packet.get("options")
+        if len(packet["filename"]) > _MAX_KEY_BYTES:
+            return None
+        return (packet["filename"], packet["mode"], tuple(options.items()) if options else None)
+
+    def get(self, key: Hashable) -> Info | None:
+        info = self._results.get(key)
+        if info is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._results.move_to_end(key)
+        return info
+
+    def put(self, key: Hashable, info: Info) -> None:
+        if self._unsure or not self._limit or key is None:
+            return
+        self._results[key] = info
+        while len(self._results) > self._limit:
+            self._results.popitem(last=False)
+
+
+def vote(answers: Iterable[Info]) -> Info:
+    """Return for each key the value that most answers give; the first given wins a tie."""
+    votes: dict[str, list[list[Any]]] = {}
+    for answer in answers:
+        for key, value in answer.items():
+            if value is None:
+                continue
+            candidates = votes.setdefault(key, [])
+            for candidate in candidates:
+                if candidate[0] == value:
+                    candidate[1] += 1
+                    break
+            else:
+                candidates.append([value, 1])
+    return {key: max(candidates, key=lambda c: c[1])[0] for key, candidates in votes.items()}
+
+
+class Extraction:
+    """Asks the plugins, remembers what they said."""
+
+    def __init__(self, host: PluginHost, clock: Any, memo_entries: int) -> None:
+        self._host = host
+        self._clock = clock
+        self._memo = _Memo(memo_entries)
+        self._generation = host.generation
+        self._extractors: dict[RequestType, list[tuple[LoadedPlugin, Any]]] = {}
+
+    @property
+    def memo_hits(self) -> int:
+        """How many requests needed no plugin."""
+        return self._memo.hits
+
+    def _refresh(self) -> None:
+        if self._generation != self._host.generation:
+            self._generation = self._host.generation
+            self._extractors.clear()
+            self._memo.clear()
+
+    def remembered(self, kind: RequestType, request: Any) -> Info | None:
+        """Return what plugins said of such a request before; shared, not to be modified."""
+        if self._generation != self._host.generation:
+            self._refresh()
+            return None
+        return self._memo.get(self._memo.key(kind, request))
+
+    async def extract(self, kind: RequestType, request: Any) -> Info:
+        """Return what all plugins together say of `request`; shared, not to be modified."""
+        self._refresh()
+        extractors = self._extractors.get(kind)
+        if extractors is None:
+            extractors = self._extractors[kind] = self._host.extractors(kind)
+        watched = request
+        if kind is RequestType.HTTP:
+            watched = _WatchedHttp(request, self._memo)
+        elif kind is RequestType.TFTP:
+            watched = _WatchedTftp(request, self._memo)
+        self._memo.start()
+        generation = self._generation
+        waiting = [
+            result
+            for loaded, extractor in extractors
+            if (result := self._ask(loaded, extractor, watched, kind)) is not None
+        ]
+        answers: list[Info] = []
+        complete = True
+        for loaded, result in waiting:
+            answer = result
+            if isinstance(answer, defer.Deferred):
+                complete = False
+                try:
+                    answer = await answer.addTimeout(EXTRACTION_TIMEOUT, self._clock)
+                except Exception as error:  # noqa: BLE001 - one plugin's failure is its own
+                    logger.warning("the extractor of plugin %s failed: %r", loaded.id, error)
+                    continue
+            if answer:
+                if isinstance(answer, dict):
+                    answers.append(answer)
+                else:
+                    logger.warning("the extractor of plugin %s gave %r", loaded.id, type(answer))
+        info = vote(answers)
+        if kind is not RequestType.DHCP and complete and generation == self._host.generation:
+            self._memo.put(self._memo.key(kind, request), info)
+        return info
+
+    def _ask(
+        self, loaded: LoadedPlugin, extractor: Any, request: Any, kind: RequestType
+    ) -> tuple[LoadedPlugin, Any] | None:
+        """Return the answer of one extractor, ready or not; None if there is none."""
+        try:
+            result = extractor.extract(request, kind)
+        except Exception:  # noqa: BLE001 - one plugin's failure is its own
+            # Typical cause: a User-Agent that is not ASCII. No traceback, phones repeat it.
+            loaded.stats.errors += 1
+            logger.warning("the extractor of plugin %s failed on a request", loaded.id)
+            logger.debug("traceback", exc_info=True)
+            return None
+        if isinstance(result, defer.Deferred) and result.called and not result.paused:
+            outcome = result.result
+            if isinstance(outcome, Failure):
+                result.addErrback(lambda _: None)
+                logger.warning("the extractor of plugin %s failed: %s", loaded.id, outcome.value)
+                loaded.stats.errors += 1
+                return None
+            if not isinstance(outcome, defer.Deferred):
+                result = outcome
+        if not result:
+            return None
+        return loaded, result

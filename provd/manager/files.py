@@ -1,0 +1,118 @@
+"""The files that phones fetch: fresh, whole, and from memory where they are small.
+
+A path is served only after the device it was rendered for is fresh, whoever asks. A file of ours
+that somebody removed is written again.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import attrs
+
+from provd.plugin.files import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from provd.manager.manager import DeviceManager
+    from provd.plugin.host import LoadedPlugin
+
+MAX_CACHED_FILE = 256 * 1024
+
+
+@attrs.frozen(slots=True)
+class CachedFile:
+    """A regular file; `content` is None where it is too large to keep."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+    content: bytes | None
+
+
+class FileCache:
+    """Contents of small files, checked by `stat` at each use; bounded in bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._files: OrderedDict[str, CachedFile] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, path: str) -> CachedFile | None:
+        """Return the file at `path`; None if there is no readable regular file."""
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError):
+            return None
+        known = self._files.get(path)
+        if (
+            known is not None
+            and known.mtime_ns == status.st_mtime_ns
+            and known.size == status.st_size
+            and known.inode == status.st_ino
+        ):
+            self._files.move_to_end(path)
+            return known
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return self._read(path)
+
+    def _read(self, path: str) -> CachedFile | None:
+        self._drop(path)
+        try:
+            with open(path, "rb") as stream:
+                status = os.fstat(stream.fileno())
+                content = stream.read() if status.st_size <= MAX_CACHED_FILE else None
+        except OSError:
+            return None
+        size = status.st_size if content is None else len(content)
+        file = CachedFile(path, size, status.st_mtime_ns, status.st_ino, content)
+        if content is not None and len(content) == status.st_size:
+            self._files[path] = file
+            self._bytes += len(content)
+            while self._bytes > self._max_bytes:
+                _, oldest = self._files.popitem(last=False)
+                self._bytes -= oldest.size
+        return file
+
+    def _drop(self, path: str) -> None:
+        known = self._files.pop(path, None)
+        if known is not None:
+            self._bytes -= known.size
+
+
+class Files:
+    """Finds what a request asks for below a plugin's directory."""
+
+    def __init__(self, manager: DeviceManager, cache: FileCache) -> None:
+        self._manager = manager
+        self._cache = cache
+
+    @staticmethod
+    def resolve(root: str, segments: Sequence[str]) -> str | None:
+        """Return the path of `segments` below `root`, None where they would leave it."""
+        return resolve(root, segments)
+
+    def find_now(self, path: str, device_id: str | None) -> CachedFile | None:
+        """Return the file if it may be served without waiting; `device_id` is known to be fresh."""
+        owner = self._manager.owner(path)
+        if owner is not None and owner != device_id:
+            return None
+        return self._cache.get(path)
+
+    async def find(
+        self, path: str, device_id: str | None, loaded: LoadedPlugin
+    ) -> CachedFile | None:
+        """Return the file, fresh; None if there is none."""
+        owner = self._manager.owner(path)
+        if owner is not None and owner != device_id:
+            await self._manager.refresh(owner)
+        file = self._cache.get(path)
+        if file is None and not os.path.lexists(path) and await self._manager.restore(path, loaded):
+            file = self._cache.get(path)
+        return file

@@ -1,0 +1,810 @@
+"""The device manager: one asynchronous method for each use case of devices and configs.
+
+Documents are the truth; it stores them through the store, durable before it answers, and keeps the
+rendered files of this node in step. Two rules keep that safe without a global lock:
+
+- A change of a device holds that device's lock and names the revision it read.
+- Rendering has no await inside: what it reads of configs, plugin and settings is of one moment, and
+  the key written after it covers all of that. Whatever changes later makes the key differ.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from provd.errors import (
+    ConfigNotFound,
+    DeviceNotFound,
+    DuplicateId,
+    InvalidDocument,
+    NoAutocreateConfig,
+    NotDeletable,
+    PluginError,
+    ProvdError,
+    RevisionConflict,
+    SynchronizeError,
+    TenantUnknown,
+    TooBusy,
+)
+from provd.manager.cache import DocumentCache
+from provd.manager.configs import Configs, Stamp
+from provd.manager.freshness import render_key
+from provd.manager.locks import KeyedLocks
+from provd.manager.rendering import RenderState, RenderStates
+from provd.model.config import (
+    build_autocreate,
+    clean_config,
+    flatten,
+    is_deletable,
+    is_transient,
+    validate_config,
+)
+from provd.model.device import needs_reconfiguration, validate_device
+from provd.model.documents import as_bool, copy_json
+from provd.model.ids import check_id, first_free_number, new_id
+from provd.model.rawconfig import add_defaults, validate_merged
+from provd.store.interface import Delete, Insert, Record, Replace, Write
+from provd.store.query import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from provd.manager.jobs import Jobs
+    from provd.manager.parameters import Parameters
+    from provd.plugin.host import LoadedPlugin, PluginHost
+    from provd.store.interface import Store
+
+logger = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+_ATTEMPTS = 8
+_IDS_AT_ONCE = 5000
+
+
+@attrs.frozen(slots=True)
+class Plan:
+    """What a device would be rendered from, at one moment."""
+
+    loaded: LoadedPlugin | None
+    raw_config: Document | None
+    """Flattened and completed by the settings; None if the device cannot be configured."""
+    key: str
+    stamp: Stamp | None
+    """Of the config and its ancestors; None where it cannot be compared later."""
+    plugin_stamp: str
+    generation: int
+    refused: str | None = None
+
+
+@attrs.frozen(slots=True)
+class Verified:
+    """When a device's files were last seen fresh: equal marks now mean still fresh."""
+
+    revision: int
+    stamp: Stamp | None
+    plugin_stamp: str
+    generation: int
+    trigger: str | None
+
+
+@attrs.frozen(slots=True)
+class Change:
+    """What a change makes of a device document; `config` is a new config stored with it."""
+
+    document: Document
+    config: Document | None = None
+
+
+class DeviceManager:
+    """Devices and configs, on one node."""
+
+    def __init__(
+        self,
+        *,
+        clock: Any,
+        store: Store,
+        host: PluginHost,
+        states: RenderStates,
+        jobs: Jobs,
+        parameters: Parameters,
+        base_raw_config: Document,
+        url_key: bool = False,
+        direct_renders: int = 64,
+        cache_size: int = 50_000,
+        id_generator: str = "default",
+    ) -> None:
+        self._store = store
+        self._host = host
+        self._states = states
+        self._jobs = jobs
+        self._parameters = parameters
+        self._url_key = url_key
+        self._direct_renders = direct_renders
+        self._cache_size = cache_size
+        self._id_generator = id_generator
+        self._locks = KeyedLocks(clock)
+        self.devices = DocumentCache(store, "devices", cache_size)
+        self.configs = Configs(store, base_raw_config, cache_size)
+        self._verified: OrderedDict[str, Verified] = OrderedDict()
+        self._generation = 0
+        self.main_tenant: str | None = None
+        self.renders = 0
+
+    # Devices: reading
+
+    async def device(self, device_id: str, visible: Collection[str] | None = None) -> Document:
+        """Return a device; DeviceNotFound if there is none, or it is of no `visible` tenant."""
+        return (await self._require(device_id, visible)).document
+
+    async def _require(self, device_id: str, visible: Collection[str] | None = None) -> Record:
+        record = await self.devices.get(device_id)
+        if record is None or not self._is_visible(record.document, visible):
+            raise DeviceNotFound(device_id)
+        return record
+
+    @staticmethod
+    def _is_visible(device: Mapping[str, Any], visible: Collection[str] | None) -> bool:
+        return visible is None or device.get("tenant_uuid") in visible
+
+    async def find_devices(
+        self, query: Query, tenants: Collection[str] | None = None
+    ) -> list[Document]:
+        """Return the devices of `tenants` that match, as `query` orders and cuts them."""
+        if tenants is not None:
+            selector = dict(query.selector)
+            selector["tenant_uuid"] = {"$in": sorted(tenants)}
+            query = attrs.evolve(query, selector=selector)
+        return [record.document for record in await self._store.find("devices", query)]
+
+    async def count_devices(self, selector: Mapping[str, Any]) -> int:
+        """Return how many devices match."""
+        return await self._store.count("devices", selector)
+
+    # Devices: changing
+
+    async def insert_device(self, document: Document, tenant: str | None) -> str:
+        """Store and configure a new device of `tenant`; return its id.
+
+        `configured` and `tenant_uuid` in `document` are ignored. InvalidDocument, DuplicateId.
+        """
+        device = copy_json(document)
+        device["tenant_uuid"] = tenant if tenant is not None else self._require_main_tenant()
+        if device.get("id") is None:
+            device["id"] = await self._generate_id("devices")
+        await self._insert(device)
+        return str(device["id"])
+
+    def _require_main_tenant(self) -> str:
+        if self.main_tenant is None:
+            raise TenantUnknown("the main tenant is not known yet; try again in a moment")
+        return self.main_tenant
+
+    async def _generate_id(self, collection: str) -> str:
+        if self._id_generator != "numeric":
+            return new_id()
+        ids = await self._store.find_ids(collection, {})  # type: ignore[arg-type]
+        return first_free_number(set(ids))
+
+    async def _insert(self, device: Document, config: Document | None = None) -> Record:
+        """Render and store a new device, with its new `config` in the same write."""
+        main = self._require_main_tenant()
+        check_id(device["id"])
+        device["configured"] = False
+        device["is_new"] = device["tenant_uuid"] == main
+        validate_device(device)
+        async with self._locks.hold(("device", device["id"])):
+            if await self.devices.get(device["id"]) is not None:
+                raise DuplicateId("devices", device["id"])
+            plan = await self._plan(device, config)
+            device["configured"] = self._render(device, plan, previous=None)
+            writes: list[Write] = [] if config is None else [Insert("configs", config)]
+            writes.append(Insert("devices", device))
+            try:
+                revisions = await self._store.write(writes)
+            except BaseException:
+                self._remove_files(device)
+                raise
+            if config is not None:
+                self.configs.cache.written(None, Record(config, revisions[0]))
+            record = Record(device, revisions[-1])
+            self.devices.written(None, record)
+            if config is None:
+                self._note_fresh(record, plan)
+            return record
+
+    async def insert_new(self, device: Document, config: Document | None) -> Record:
+        """Store and configure a device that a request made, with its config, in one write."""
+        return await self._insert(device, config)
+
+    async def device_to_replace(
+        self, device_id: str, visible: Collection[str] | None
+    ) -> None:
+        """Raise DeviceNotFound unless a caller who sees the `visible` tenants may replace it."""
+        device = await self.device(device_id)
+        if not self._is_new(device) and not self._is_visible(device, visible):
+            raise DeviceNotFound(device_id)
+
+    async def replace_device(
+        self, device_id: str, document: Document, tenant: str, visible: Collection[str] | None
+    ) -> None:
+        """Replace a device on behalf of a caller of `tenant` who sees the `visible` ones.
+
+        A new device, still in the main tenant, moves to the caller's; any other must be visible
+        and stays where it is. DeviceNotFound, InvalidDocument; then nothing is changed.
+        """
+
+        def change(old: Document) -> Change:
+            new = copy_json(document)
+            if self._is_new(old):
+                new["tenant_uuid"] = tenant
+            elif self._is_visible(old, visible):
+                new["tenant_uuid"] = old["tenant_uuid"]
+            else:
+                raise DeviceNotFound(device_id)
+            return Change(new)
+
+        await self.change_device(device_id, change)
+
+    def _is_new(self, device: Mapping[str, Any]) -> bool:
+        return device.get("tenant_uuid") == self._require_main_tenant()
+
+    async def change_device(
+        self,
+        device_id: str,
+        change: Callable[[Document], Change],
+        *,
+        trigger: str | None = None,
+        force: bool = False,
+    ) -> Record:
+        """Apply `change` to the newest document of a device, and reconfigure it where needed.
+
+        `change` gets a copy of which it may replace members, and may be called again if another
+        writer was faster. `trigger` is the file name whose download proves which SIP account the
+        phone runs; `force` reconfigures in any case. DeviceNotFound, InvalidDocument.
+        """
+        async with self._locks.hold(("device", device_id)):
+            for _ in range(_ATTEMPTS):
+                record = await self.devices.get(device_id)
+                if record is None:
+                    raise DeviceNotFound(device_id)
+                changed = change(dict(record.document))
+                try:
+                    return await self._store_change(record, changed, trigger, force=force)
+                except RevisionConflict:
+                    self.devices.forget([device_id])
+        raise TooBusy(f"device {device_id} is changed by others all the time")
+
+    async def _store_change(
+        self, record: Record, change: Change, trigger: str | None, *, force: bool
+    ) -> Record:
+        old, new, config = record.document, change.document, change.config
+        new["id"] = old["id"]
+        was_configured = as_bool(old.get("configured"))
+        new["configured"] = was_configured
+        new["is_new"] = new.get("tenant_uuid") == self._require_main_tenant()
+        validate_device(new)
+        extra = ("tenant_uuid",) if self._url_key else ()
+        plan = None
+        if force or needs_reconfiguration(old, new, extra):
+            plan = await self._plan(new, config)
+            new["configured"] = self._render(new, plan, previous=old)
+        if trigger is not None and new["configured"]:
+            await self._note_remote_state(new, trigger, config)
+        if new == old and config is None:
+            if plan is not None:
+                self._note_fresh(record, plan)
+            return record
+        writes: list[Write] = [] if config is None else [Insert("configs", config)]
+        writes.append(Replace("devices", new, record.revision))
+        revisions = await self._store.write(writes)
+        if config is not None:
+            self.configs.cache.written(None, Record(config, revisions[0]))
+        stored = Record(new, revisions[-1])
+        self.devices.written(old, stored)
+        if plan is not None and config is None:
+            self._note_fresh(stored, plan)
+        if old.get("config") != new.get("config"):
+            await self._drop_if_transient(old.get("config"))
+        return stored
+
+    async def delete_device(self, device_id: str, visible: Collection[str] | None = None) -> None:
+        """Delete a device, its files, and its config if that was made for it only."""
+        async with self._locks.hold(("device", device_id)):
+            for _ in range(_ATTEMPTS):
+                record = await self._require(device_id, visible)
+                try:
+                    await self._store.write([Delete("devices", device_id, record.revision)])
+                    break
+                except RevisionConflict:
+                    self.devices.forget([device_id])
+            else:
+                raise TooBusy(f"device {device_id} is changed by others all the time")
+            self.devices.written(record.document, None)
+            self._verified.pop(device_id, None)
+            self._remove_files(record.document)
+            await self._drop_if_transient(record.document.get("config"))
+
+    async def reconfigure_device(
+        self, device_id: str, visible: Collection[str] | None = None
+    ) -> None:
+        """Render a device again in any case, and store whether it could be."""
+        await self._require(device_id, visible)
+        await self.change_device(device_id, Change, force=True)
+
+    async def synchronize_device(self, device_id: str) -> None:
+        """Make a phone load its configuration again; SynchronizeError says why not."""
+        record = await self._require(device_id)
+        plan = await self._plan(record.document)
+        if plan.loaded is None:
+            raise SynchronizeError(f"device {device_id}: its plugin is not loaded")
+        if plan.raw_config is None or not as_bool(record.document.get("configured")):
+            raise SynchronizeError(f"device {device_id} is not configured")
+        raw_config = plan.raw_config
+        add_defaults(raw_config)
+        try:
+            await self._host.call(
+                plan.loaded, "synchronize", copy_json(record.document), raw_config
+            )
+        except ProvdError:
+            raise
+        except Exception as error:
+            raise SynchronizeError(f"device {device_id}: {error}") from error
+
+    async def _drop_if_transient(self, config_id: object) -> None:
+        """Delete a config that was made for one device, unless some device still uses it."""
+        if not isinstance(config_id, str):
+            return
+        record = await self.configs.get(config_id)
+        if record is None or not is_transient(record.document):
+            return
+        if await self._store.count("devices", {"config": config_id}):
+            return
+        try:
+            await self._store.write([Delete("configs", config_id, record.revision)])
+        except RevisionConflict:
+            self.configs.cache.forget([config_id])
+            return
+        self.configs.cache.written(record.document, None)
+
+    # Rendering
+
+    async def _plan(self, device: Document, unsaved: Document | None = None) -> Plan:
+        """Read what `device` would be rendered from; no await lies between the readings."""
+        config_id = device.get("config")
+        closure: dict[str, Document] = {}
+        stamp: Stamp | None = None
+        if isinstance(config_id, str):
+            extra = {unsaved["id"]: unsaved} if unsaved is not None else None
+            while True:
+                closure = await self.configs.closure(config_id, extra)
+                stamp = None if extra else self.configs.stamp(config_id)
+                if stamp is None or all(
+                    (record := self.configs.cache.peek(found)) is None
+                    or record.document is closure.get(found)
+                    for found, _ in stamp
+                ):
+                    break
+        raw_config = None
+        if isinstance(config_id, str):
+            raw_config = flatten(config_id, closure.get, self.configs.base_raw_config)
+        refused = None if raw_config is not None else "it has no config, or an unknown one"
+        if raw_config is not None and self._url_key:
+            key = self._parameters.provisioning_key(device.get("tenant_uuid"))
+            if key is None or "http_base_url" not in raw_config:
+                refused = f"its tenant {device.get('tenant_uuid')} has no provisioning key"
+                raw_config = None
+            else:
+                raw_config["http_base_url"] = f"{raw_config['http_base_url']}/{key}"
+        loaded = self._host.get(device.get("plugin"))
+        plugin_stamp = loaded.stamp() if loaded is not None else ""
+        return Plan(
+            loaded,
+            raw_config,
+            render_key(device, raw_config, plugin_stamp),
+            stamp,
+            plugin_stamp,
+            self._generation,
+            refused,
+        )
+
+    def _render(self, device: Document, plan: Plan, previous: Document | None) -> bool:
+        """Write the files of a device as planned; return whether its plugin accepted it.
+
+        `previous` is the document the device had, whose files go first.
+        """
+        device_id = device["id"]
+        state = self._states.load(device_id)
+        self._states.begin(device_id, state)
+        self._verified.pop(device_id, None)
+        self._deconfigure(state, previous)
+        loaded = plan.loaded
+        configured = False
+        files: tuple[str, ...] = ()
+        retry = False
+        if loaded is not None and plan.raw_config is not None:
+            try:
+                raw_config = copy_json(plan.raw_config)
+                add_defaults(raw_config)
+                validate_merged(raw_config)
+                self.renders += 1
+                files = self._host.recorded(loaded, "configure", copy_json(device), raw_config)
+                configured = True
+            except PluginError as error:
+                # A full disk passes; what the plugin refuses, it refuses until something changes.
+                retry = isinstance(error.__cause__, OSError)
+                logger.warning("device %s is not configured: %s", device_id, error)
+            except InvalidDocument as error:
+                logger.warning("device %s is not configured: %s", device_id, error)
+        elif plan.refused is not None and loaded is not None:
+            logger.info("device %s is not configured: %s", device_id, plan.refused)
+        if loaded is not None and not retry:
+            try:
+                self._states.save(RenderState(device, plan.key, configured, loaded.id, files))
+            except OSError as error:
+                logger.error("the render state of device %s cannot be written: %s", device_id, error)
+        return configured
+
+    def _deconfigure(self, state: RenderState | None, previous: Document | None) -> None:
+        """Let the plugin that rendered a device before remove its files."""
+        if state is not None:
+            old, configured = state.device, state.configured
+        elif previous is not None:
+            old, configured = previous, as_bool(previous.get("configured"))
+        else:
+            return
+        loaded = self._host.get(old.get("plugin"))
+        if configured and loaded is not None:
+            try:
+                self._host.call(loaded, "deconfigure", copy_json(old))
+            except PluginError as error:
+                logger.warning("device %s is not deconfigured cleanly: %s", old["id"], error)
+
+    def _remove_files(self, device: Document) -> None:
+        """Remove what was rendered for a device that is gone."""
+        state = self._states.load(device["id"])
+        self._states.begin(device["id"], state)
+        self._deconfigure(state, device)
+
+    def _note_fresh(self, record: Record, plan: Plan) -> None:
+        if plan.loaded is None:
+            return
+        trigger = None
+        try:
+            trigger = self._host.call(
+                plan.loaded, "get_remote_state_trigger_filename", copy_json(record.document)
+            )
+        except PluginError as error:
+            logger.info("device %s has no trigger file: %s", record.id, error)
+        self._verified[record.id] = Verified(
+            record.revision,
+            plan.stamp,
+            plan.plugin_stamp,
+            plan.generation,
+            trigger if isinstance(trigger, str) else None,
+        )
+        while len(self._verified) > self._cache_size:
+            self._verified.popitem(last=False)
+
+    def fresh(self, record: Record, loaded: LoadedPlugin) -> Verified | None:
+        """Return the marks of a device whose files are known to be fresh, else None."""
+        verified = self._verified.get(record.id)
+        if (
+            verified is None
+            or verified.revision != record.revision
+            or verified.generation != self._generation
+            or verified.plugin_stamp != loaded.stamp()
+        ):
+            return None
+        config_id = record.document.get("config")
+        stamp = self.configs.stamp(config_id) if isinstance(config_id, str) else None
+        return verified if stamp == verified.stamp else None
+
+    async def refresh(self, device_id: str, *, force: bool = False) -> Record | None:
+        """Bring the files of a device up to date; return its record, None if it is gone.
+
+        Whether its plugin accepted it is stored if that changed. Devices whose plugin is not
+        loaded are left alone, but for those whose config is gone.
+        """
+        async with self._locks.hold(("device", device_id)):
+            for _ in range(_ATTEMPTS):
+                record = await self.devices.get(device_id)
+                if record is None:
+                    return None
+                loaded = self._host.get(record.document.get("plugin"))
+                if not force and loaded is not None and self.fresh(record, loaded):
+                    return record
+                try:
+                    return await self._refresh(record, force=force)
+                except RevisionConflict:
+                    self.devices.forget([device_id])
+        raise TooBusy(f"device {device_id} is changed by others all the time")
+
+    async def _refresh(self, record: Record, *, force: bool) -> Record:
+        device = record.document
+        plan = await self._plan(device)
+        configured = as_bool(device.get("configured"))
+        if plan.loaded is None:
+            result = configured and plan.raw_config is not None
+        else:
+            state = self._states.load(record.id)
+            if state is not None and state.key == plan.key and not force:
+                result = state.configured
+            else:
+                result = self._render(device, plan, previous=device)
+        if result != configured:
+            new = {**device, "configured": result}
+            revisions = await self._store.write([Replace("devices", new, record.revision)])
+            record = Record(new, revisions[0])
+            self.devices.written(device, record)
+        if plan.loaded is not None:
+            self._note_fresh(record, plan)
+        return record
+
+    def owner(self, path: str) -> str | None:
+        """Return the id of the device that the file at `path` was rendered for, if any."""
+        return self._states.owner(path)
+
+    async def restore(self, path: str, loaded: LoadedPlugin) -> bool:
+        """Write a rendered file that somebody deleted again; return whether it was one of ours."""
+        device_id = self._states.owner(path)
+        if device_id is not None:
+            self._states.begin(device_id, self._states.load(device_id))
+            self._verified.pop(device_id, None)
+            logger.info("%s is gone, device %s is rendered again", path, device_id)
+            await self.refresh(device_id)
+            return True
+        if path in loaded.common_files:
+            logger.info("%s is gone, plugin %s writes its common files again", path, loaded.id)
+            try:
+                self._host.configure_common(loaded)
+            except PluginError as error:
+                logger.error("plugin %s cannot write its common files: %s", loaded.id, error)
+            return True
+        return False
+
+    async def compare_all(self) -> None:
+        """Bring every device up to date, and remove files of devices that are gone."""
+        ids = await self._store.find_ids("devices", {})
+        known = set(ids)
+        leftovers = []
+        for state in self._states.all():
+            if state.device["id"] not in known:
+                leftovers.append(state.device)
+        for device in leftovers:
+            if await self.devices.get(device["id"]) is None:
+                self._remove_files(device)
+        before = self.renders
+        await self._jobs.for_each(ids, self.refresh)
+        logger.info(
+            "%d devices compared, %d rendered again, %d leftovers removed",
+            len(ids),
+            self.renders - before,
+            len(leftovers),
+        )
+
+    async def refresh_many(self, device_ids: Iterable[str], what: str, *, force: bool = False) -> None:
+        """Bring devices up to date: some at once, the remainder in the background.
+
+        Returns when the first `direct_renders` are done. The others are stale already: a phone
+        that asks is served fresh files.
+        """
+
+        async def refresh(device_id: str) -> None:
+            await self.refresh(device_id, force=force)
+
+        ids = list(device_ids)
+        await self._jobs.for_each(ids[: self._direct_renders], refresh)
+        rest = ids[self._direct_renders :]
+        if rest:
+            logger.info("%s: %d more devices are rendered in the background", what, len(rest))
+            self._jobs.start(what, self._jobs.for_each(rest, refresh))
+
+    async def device_ids_of_plugin(self, plugin_id: str) -> list[str]:
+        """Return the ids of all devices whose plugin is `plugin_id`."""
+        return await self._store.find_ids("devices", {"plugin": plugin_id})
+
+    async def soft_deconfigure(self, plugin_id: str) -> None:
+        """Note that the files of a plugin's devices are gone with the plugin."""
+
+        async def note(device_id: str) -> None:
+            async with self._locks.hold(("device", device_id)):
+                self._states.begin(device_id, self._states.load(device_id))
+                self._verified.pop(device_id, None)
+                for _ in range(_ATTEMPTS):
+                    record = await self.devices.get(device_id)
+                    if record is None or not as_bool(record.document.get("configured")):
+                        return
+                    new = {**record.document, "configured": False}
+                    try:
+                        revisions = await self._store.write(
+                            [Replace("devices", new, record.revision)]
+                        )
+                    except RevisionConflict:
+                        self.devices.forget([device_id])
+                        continue
+                    self.devices.written(record.document, Record(new, revisions[0]))
+                    return
+
+        await self._jobs.for_each(await self.device_ids_of_plugin(plugin_id), note)
+
+    def settings_changed(self) -> None:
+        """Make every device stale: a setting that reaches templates changed."""
+        self._generation += 1
+
+    # Remote state
+
+    async def _note_remote_state(
+        self, device: Document, filename: str, unsaved: Document | None = None
+    ) -> None:
+        """Set which SIP account the phone runs, if `filename` is the file that proves it."""
+        loaded = self._host.get(device.get("plugin"))
+        config_id = device.get("config")
+        if loaded is None or not isinstance(config_id, str):
+            return
+        try:
+            trigger = self._host.call(
+                loaded, "get_remote_state_trigger_filename", copy_json(device)
+            )
+        except PluginError as error:
+            logger.info("device %s has no trigger file: %s", device["id"], error)
+            return
+        if not trigger or trigger != filename:
+            return
+        if unsaved is not None and unsaved["id"] == config_id:
+            config: Document | None = unsaved
+        else:
+            record = await self.configs.get(config_id)
+            config = record.document if record is not None else None
+        username = sip_username(config)
+        if username is not None:
+            device["remote_state_sip_username"] = username
+
+    async def note_remote_state(self, record: Record, filename: str) -> Record:
+        """Store which SIP account a configured phone runs now, if it fetched the proof of it."""
+        device = dict(record.document)
+        await self._note_remote_state(device, filename)
+        username = device.get("remote_state_sip_username")
+        if username == record.document.get("remote_state_sip_username"):
+            return record
+
+        def change(document: Document) -> Change:
+            document["remote_state_sip_username"] = username
+            return Change(document)
+
+        return await self.change_device(record.id, change)
+
+    # Configs
+
+    async def config(self, config_id: str) -> Document:
+        """Return a config; ConfigNotFound if there is none."""
+        record = await self.configs.get(config_id)
+        if record is None:
+            raise ConfigNotFound(config_id)
+        return record.document
+
+    async def find_configs(self, query: Query) -> list[Document]:
+        """Return the configs that match, as `query` orders and cuts them."""
+        return [record.document for record in await self._store.find("configs", query)]
+
+    async def raw_config(self, config_id: str) -> Document:
+        """Return a config flattened with its ancestors; ConfigNotFound if there is none."""
+        raw_config = await self.configs.flattened(config_id)
+        if raw_config is None:
+            raise ConfigNotFound(config_id)
+        return raw_config
+
+    async def insert_config(self, document: Document) -> str:
+        """Store a new config; return its id. InvalidDocument, DuplicateId.
+
+        Devices that point to it already, directly or through a descendant, are configured.
+        """
+        config = clean_config(copy_json(document))
+        if config.get("id") is None:
+            config["id"] = await self._generate_id("configs")
+        check_id(config["id"])
+        validate_config(config)
+        revisions = await self._store.write([Insert("configs", config)])
+        self.configs.cache.written(None, Record(config, revisions[0]))
+        await self._config_changed(config["id"])
+        return str(config["id"])
+
+    async def replace_config(self, config_id: str, document: Document) -> None:
+        """Replace a config; ConfigNotFound, InvalidDocument, and then nothing is changed."""
+        async with self._locks.hold(("config", config_id)):
+            await self.config(config_id)
+            config = clean_config(copy_json(document))
+            config["id"] = config_id
+            validate_config(config)
+            for _ in range(_ATTEMPTS):
+                record = await self.configs.get(config_id)
+                if record is None:
+                    raise ConfigNotFound(config_id)
+                if record.document == config:
+                    return
+                try:
+                    revisions = await self._store.write(
+                        [Replace("configs", config, record.revision)]
+                    )
+                    break
+                except RevisionConflict:
+                    self.configs.cache.forget([config_id])
+            else:
+                raise TooBusy(f"config {config_id} is changed by others all the time")
+            self.configs.cache.written(record.document, Record(config, revisions[0]))
+        await self._config_changed(config_id)
+
+    async def delete_config(self, config_id: str) -> None:
+        """Delete a config; ConfigNotFound, NotDeletable.
+
+        Devices that use it are deconfigured and keep its id; those of its descendants are
+        configured without it.
+        """
+        async with self._locks.hold(("config", config_id)):
+            for _ in range(_ATTEMPTS):
+                record = await self.configs.get(config_id)
+                if record is None:
+                    raise ConfigNotFound(config_id)
+                if not is_deletable(record.document):
+                    raise NotDeletable(config_id)
+                try:
+                    await self._store.write([Delete("configs", config_id, record.revision)])
+                    break
+                except RevisionConflict:
+                    self.configs.cache.forget([config_id])
+            else:
+                raise TooBusy(f"config {config_id} is changed by others all the time")
+            self.configs.cache.written(record.document, None)
+        await self._config_changed(config_id)
+
+    async def _config_changed(self, config_id: str) -> None:
+        affected = [config_id, *await self._store.descendants(config_id)]
+        device_ids: list[str] = []
+        for start in range(0, len(affected), _IDS_AT_ONCE):
+            part = affected[start : start + _IDS_AT_ONCE]
+            device_ids += await self._store.find_ids("devices", {"config": {"$in": part}})
+        if device_ids:
+            await self.refresh_many(device_ids, f"change of config {config_id}")
+
+    async def build_autocreate_config(self) -> Document | None:
+        """Return a new config for a new phone, not stored; None if none can be made."""
+        found = await self._store.find("configs", Query(selector={"role": "autocreate"}, limit=1))
+        return build_autocreate(found[0].document) if found else None
+
+    async def autocreate_config(self) -> str:
+        """Store a new config made from the autocreate config; return its id."""
+        config = await self.build_autocreate_config()
+        if config is None:
+            raise NoAutocreateConfig("no config with the autocreate role")
+        revisions = await self._store.write([Insert("configs", config)])
+        self.configs.cache.written(None, Record(config, revisions[0]))
+        return str(config["id"])
+
+    # Tenants
+
+    async def delete_devices_of_tenant(self, tenant_uuid: str) -> int:
+        """Delete every device of a tenant; return how many."""
+        ids = await self._store.find_ids("devices", {"tenant_uuid": tenant_uuid})
+
+        async def delete(device_id: str) -> None:
+            try:
+                await self.delete_device(device_id, {tenant_uuid})
+            except DeviceNotFound:
+                logger.debug("device %s is gone already", device_id)
+
+        await self._jobs.for_each(ids, delete)
+        return len(ids)
+
+
+def sip_username(config: Mapping[str, Any] | None) -> str | None:
+    """Return the user name of SIP line 1 in the config's own raw config, if it has one."""
+    if config is None:
+        return None
+    lines = config["raw_config"].get("sip_lines")
+    line = lines.get("1") if isinstance(lines, dict) else None
+    username = line.get("username") if isinstance(line, dict) else None
+    return username if isinstance(username, str) else None

@@ -1,0 +1,301 @@
+"""From a phone's request to its device and plugin (contract: request processing §§1-5, 7, 8).
+
+A known phone whose facts did not change is dealt with by `identify_now`, which reads memory only:
+no await, no write, no render. All else goes through `identify`, under a lock for that phone, so
+that two first requests of one phone make one device.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from provd.errors import PluginError, ProvdError, TenantUnknown
+from provd.logs import log_security
+from provd.manager.association import associate
+from provd.manager.locks import KeyedLocks
+from provd.manager.manager import Change, sip_username
+from provd.model.documents import as_bool
+from provd.model.ids import new_id
+from provd.plugin.base import RequestType
+
+if TYPE_CHECKING:
+    from provd.manager.extraction import Extraction, Info
+    from provd.manager.limits import CreationLimits
+    from provd.manager.manager import DeviceManager
+    from provd.manager.parameters import Parameters
+    from provd.plugin.host import LoadedPlugin, PluginHost
+    from provd.store.interface import Record
+
+logger = logging.getLogger(__name__)
+
+_CONTRADICTING = ("mac", "vendor", "model")
+_FORCED = ("ip", "version")
+
+
+@attrs.frozen(slots=True)
+class Identified:
+    """What became of a request: its device and the plugin that serves it, where there are any."""
+
+    number: int
+    info: Info
+    record: Record | None
+    loaded: LoadedPlugin | None
+
+    @property
+    def device(self) -> dict[str, Any] | None:
+        """The device document, shared; not to be modified."""
+        return self.record.document if self.record is not None else None
+
+
+class Pipeline:
+    """Recognises phones, creates and updates their devices."""
+
+    def __init__(
+        self,
+        *,
+        clock: Any,
+        manager: DeviceManager,
+        host: PluginHost,
+        extraction: Extraction,
+        limits: CreationLimits,
+        parameters: Parameters,
+        max_unclaimed: int,
+        retriever: str = "default",
+        updater: str = "default",
+    ) -> None:
+        self._manager = manager
+        self._host = host
+        self._extraction = extraction
+        self._limits = limits
+        self._parameters = parameters
+        self._max_unclaimed = max_unclaimed
+        self._creates = retriever != "secure"
+        self._keys = ("mac", "sn") if retriever == "secure" else ("mac", "sn", "uuid")
+        self._updates = updater != "secure"
+        self._locks = KeyedLocks(clock)
+        self._number = 0
+        self.created = 0
+
+    def _next_number(self) -> int:
+        self._number = (self._number + 1) % 100
+        return self._number
+
+    # The known phone
+
+    def identify_now(
+        self, kind: RequestType, request: Any, ip: str, filename: str
+    ) -> Identified | None:
+        """Return the outcome if memory suffices to tell it and nothing needs to change."""
+        info = self._extraction.remembered(kind, request)
+        if info is None:
+            return None
+        record = self._peek(info, ip)
+        if record is None:
+            return None
+        device = record.document
+        if self._updates and not self._is_current(info, ip, device):
+            return None
+        plugin_id = device.get("plugin")
+        loaded = self._host.get(plugin_id) if plugin_id else None
+        if loaded is None:
+            return Identified(self._next_number(), info, record, None)
+        verified = self._manager.fresh(record, loaded)
+        if verified is None:
+            return None
+        if verified.trigger is not None and verified.trigger == filename and device["configured"]:
+            config = self._manager.configs.cache.peek(device.get("config") or "")
+            username = sip_username(config.document if config is not None else None)
+            if username is not None and username != device.get("remote_state_sip_username"):
+                return None
+        return Identified(self._next_number(), info, record, loaded)
+
+    def _peek(self, info: Info, ip: str) -> Record | None:
+        devices = self._manager.devices
+        for key in (*self._keys, "ip"):
+            value = ip if key == "ip" else info.get(key)
+            if value is None:
+                continue
+            ids = devices.peek_ids(key, value)
+            if ids is None or (key == "ip" and len(ids) != 1):
+                return None
+            if ids:
+                record = devices.peek(ids[0])
+                if record is not None and key == "ip" and _contradicts(record.document, info):
+                    return None
+                return record
+        return None
+
+    def _is_current(self, info: Info, ip: str, device: dict[str, Any]) -> bool:
+        if device.get("ip") != ip or not device.get("plugin") or not device.get("config"):
+            return False
+        for key, value in info.items():
+            if key not in device:
+                return False
+            if key == "version" and device[key] != value:
+                return False
+        return self._parameters.nat or self._manager.devices.peek_ids("ip", ip) == (device["id"],)
+
+    # Everybody else
+
+    async def identify(
+        self, kind: RequestType, request: Any, ip: str, filename: str | None
+    ) -> Identified:
+        """Return the outcome of a request, creating and updating the device as it takes."""
+        number = self._next_number()
+        info = {**await self._extraction.extract(kind, request), "ip": ip}
+        if kind is RequestType.DHCP:
+            info["mac"] = request["mac"]
+        logger.debug("<%d> extracted info: %s", number, info)
+        key = next(
+            (name for name in (*self._keys, "ip") if isinstance(info.get(name), str)), "ip"
+        )
+        async with self._locks.hold((key, info[key])):
+            record = await self._retrieve(info)
+            logger.debug("<%d> retrieved device id: %s", number, record.id if record else None)
+            if record is None and self._creates:
+                record = await self._create(info)
+            if record is not None:
+                record = await self._update(record, info, filename)
+        loaded = self._host.get(record.document.get("plugin")) if record is not None else None
+        if record is not None and loaded is not None and kind is not RequestType.DHCP:
+            record = await self._manager.refresh(record.id)
+            loaded = self._host.get(record.document.get("plugin")) if record else None
+        return Identified(number, info, record, loaded)
+
+    async def _retrieve(self, info: Info) -> Record | None:
+        devices = self._manager.devices
+        for key in self._keys:
+            value = info.get(key)
+            if isinstance(value, str):
+                found = await devices.by_key(key, value)
+                if found:
+                    return found[0]
+        same_ip = await devices.by_key("ip", info["ip"])
+        candidates = [record for record in same_ip if not _contradicts(record.document, info)]
+        if len(candidates) > 1:
+            logger.warning(
+                "%d devices have the address %s; none of them is taken", len(candidates), info["ip"]
+            )
+        return candidates[0] if len(candidates) == 1 else None
+
+    async def _create(self, info: Info) -> Record | None:
+        reason = self._limits.allow(info["ip"])
+        if reason is None:
+            main = self._manager.main_tenant
+            unclaimed = await self._count_unclaimed(main)
+            if unclaimed >= self._max_unclaimed:
+                reason = f"{unclaimed} devices were created automatically and never claimed"
+        if reason is not None:
+            logger.warning("no device is created for %s: %s", info["ip"], reason)
+            return None
+        device = {key: value for key, value in info.items() if value is not None}
+        device.update(id=new_id(), added="auto", tenant_uuid=self._manager.main_tenant)
+        config = None
+        if self._updates:
+            plugin_id = associate(self._host, info)
+            if plugin_id is not None:
+                device["plugin"] = plugin_id
+            config = await self._manager.build_autocreate_config()
+            if config is not None:
+                device["config"] = config["id"]
+        try:
+            record = await self._manager.insert_new(device, config)
+        except TenantUnknown as error:
+            logger.warning("no device is created for %s: %s", info["ip"], error)
+            return None
+        except ProvdError as error:
+            logger.error("no device is created for %s: %s", info["ip"], error)
+            return None
+        self.created += 1
+        log_security("New device created automatically from %s: %s", info["ip"], record.id)
+        return record
+
+    async def _count_unclaimed(self, main: str | None) -> int:
+        if self.created % 100 == 0:
+            self._unclaimed_at = (
+                self.created,
+                await self._manager.count_devices({"tenant_uuid": main, "added": "auto"}),
+            )
+        at, count = self._unclaimed_at
+        return count + self.created - at
+
+    _unclaimed_at: tuple[int, int] = (0, 0)
+
+    async def _update(self, record: Record, info: Info, filename: str | None) -> Record:
+        if not self._updates:
+            return await self._remote_state(record, filename)
+        if not self._parameters.nat:
+            await self._take_address(record.id, info["ip"])
+        device = record.document
+        plugin_id = None
+        config = None
+        if not device.get("plugin"):
+            plugin_id = associate(self._host, info)
+        if not device.get("config"):
+            config = await self._manager.build_autocreate_config()
+
+        def change(document: dict[str, Any]) -> Change:
+            for key, value in info.items():
+                if value is not None and (key not in document or key in _FORCED):
+                    document[key] = value
+            if plugin_id is not None and not document.get("plugin"):
+                document["plugin"] = plugin_id
+            if config is not None and not document.get("config"):
+                document["config"] = config["id"]
+                return Change(document, config)
+            return Change(document)
+
+        if change(dict(device)).document == device:
+            return await self._remote_state(record, filename)
+        try:
+            return await self._manager.change_device(record.id, change, trigger=filename)
+        except ProvdError as error:
+            logger.error("device %s is not updated from a request: %s", record.id, error)
+            return record
+
+    async def _remote_state(self, record: Record, filename: str | None) -> Record:
+        if not filename or not as_bool(record.document.get("configured")):
+            return record
+        try:
+            return await self._manager.note_remote_state(record, filename)
+        except ProvdError as error:
+            logger.error("the remote state of device %s is not stored: %s", record.id, error)
+            return record
+
+    async def _take_address(self, device_id: str, ip: str) -> None:
+        """Take an address from the devices that had it before."""
+
+        def change(document: dict[str, Any]) -> Change:
+            if document.get("ip") == ip:
+                del document["ip"]
+            return Change(document)
+
+        for other in await self._manager.devices.by_key("ip", ip):
+            if other.id != device_id:
+                try:
+                    await self._manager.change_device(other.id, change)
+                except ProvdError as error:
+                    logger.error("device %s keeps the outdated address: %s", other.id, error)
+
+    # Routing
+
+    def is_sensitive(self, loaded: LoadedPlugin, filename: str) -> bool:
+        """Tell whether a plugin calls a file name sensitive."""
+        try:
+            return bool(self._host.call(loaded, "is_sensitive_filename", filename))
+        except PluginError:
+            return False
+
+    def log_if_sensitive(self, loaded: LoadedPlugin, filename: str, ip: str) -> None:
+        """Write the security line for a sensitive file, whether or not it exists."""
+        if filename and self.is_sensitive(loaded, filename):
+            log_security("Sensitive file requested from %s: %s", ip, filename)
+
+
+def _contradicts(device: dict[str, Any], info: Info) -> bool:
+    return any(
+        key in device and key in info and device[key] != info[key] for key in _CONTRADICTING
+    )

@@ -1,0 +1,1 @@
+"""Asking a phone to load its configuration again."""

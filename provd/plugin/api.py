@@ -1,0 +1,67 @@
+"""What a vendor plugin may import: the one public face of the plugin host.
+
+    from provd.plugin.api import DeviceSupport, PhoneRequest, RenderedFile, VendorPlugin
+
+docs/plugins.md shows a whole plugin. Plugins written for wazo-provd keep using `wazo_provd.*` and
+`provd.*`, which give the same objects.
+"""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from provd.errors import InvalidDocument, RawConfigError, RawConfigParamError
+from provd.model.addresses import format_mac, is_normed_mac, norm_mac
+from provd.model.timezones import (
+    TimezoneNotFoundError,
+    get_timezone_info,
+    week_start_on_monday,
+)
+from provd.plugin.base import (
+    BasePgAssociator,
+    DeviceSupport,
+    Plugin,
+    RequestType,
+    StandardPlugin,
+)
+from provd.plugin.files import (
+    HTTPNoListingFileService,
+    TFTPFileService,
+    TFTPNullService,
+)
+from provd.plugin.phonebook import (
+    add_wazo_phoned_user_service_url,
+    add_xivo_phonebook_url,
+    add_xivo_phonebook_url_from_format,
+)
+from provd.plugin.templates import TemplatePluginHelper
+from provd.plugin.vendor import DeviceInfo, PhoneRequest, RenderedFile, VendorPlugin
+
+__all__ = [
+    "BasePgAssociator",
+    "DeviceInfo",
+    "DeviceSupport",
+    "HTTPNoListingFileService",
+    "InvalidDocument",
+    "Markup",
+    "PhoneRequest",
+    "Plugin",
+    "RawConfigError",
+    "RawConfigParamError",
+    "RenderedFile",
+    "RequestType",
+    "StandardPlugin",
+    "TFTPFileService",
+    "TFTPNullService",
+    "TemplatePluginHelper",
+    "TimezoneNotFoundError",
+    "VendorPlugin",
+    "add_wazo_phoned_user_service_url",
+    "add_xivo_phonebook_url",
+    "add_xivo_phonebook_url_from_format",
+    "format_mac",
+    "get_timezone_info",
+    "is_normed_mac",
+    "norm_mac",
+    "week_start_on_monday",
+]

@@ -1,0 +1,408 @@
+"""Loads the installed plugins, runs their code and keeps what it does to itself.
+
+Every call into a plugin goes through `PluginHost.call`: it measures, logs a failure with the
+plugin's id, and names a plugin that held the loop. Plugins are executed as the plugin API says
+(contract: plugin API §2): `entry.py` in a fresh dictionary that holds `execfile_`, no import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import logging
+import os
+import time
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+
+from provd.errors import PluginError, PluginLoadError, PluginNotInstalled, PluginNotLoaded
+from provd.plugin import templates
+from provd.plugin.base import AbstractPlugin, Plugin, RequestType
+from provd.plugin.localization import localize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+INTERFACE_VERSION = 0.2
+SLOW_CALL_SECONDS = 1.0
+_STAMP_SECONDS = 1.0
+_EXTRACTORS = {
+    RequestType.HTTP: "http_dev_info_extractor",
+    RequestType.TFTP: "tftp_dev_info_extractor",
+    RequestType.DHCP: "dhcp_dev_info_extractor",
+}
+
+
+@attrs.define(slots=True)
+class PluginStats:
+    """What a plugin cost since it was loaded."""
+
+    calls: int = 0
+    seconds: float = 0.0
+    slowest: float = 0.0
+    errors: int = 0
+    slow_calls: int = 0
+    last_error: str | None = None
+
+
+@attrs.define(slots=True, eq=False, weakref_slot=True)
+class LoadedPlugin:
+    """A live plugin instance and what the host knows of it."""
+
+    id: str
+    plugin: Plugin
+    directory: str
+    info: dict[str, Any]
+    code_digest: str
+    stats: PluginStats = attrs.field(factory=PluginStats)
+    common_files: tuple[str, ...] = ()
+    _stamp: str = ""
+    _stamp_until: float = 0.0
+
+    def stamp(self) -> str:
+        """Return what changes whenever the same device could be rendered otherwise.
+
+        Covers code, version and templates. Template directories are looked at once a second at
+        most.
+        """
+        now = time.monotonic()
+        if now >= self._stamp_until:
+            self._stamp = f"{self.code_digest}:{_template_stamp(self.directory)}"
+            self._stamp_until = now + _STAMP_SECONDS
+        return self._stamp
+
+
+def _template_stamp(directory: str) -> str:
+    digest = hashlib.sha1(usedforsecurity=False)
+    pending = [os.path.join(directory, part) for part in ("var/templates", "templates")]
+    while pending:
+        path = pending.pop()
+        try:
+            entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                if entry.is_dir():
+                    pending.append(entry.path)
+                    continue
+                status = entry.stat()
+            except OSError:
+                continue
+            digest.update(f"{entry.path}\0{status.st_mtime_ns}\0{status.st_size}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _code_digest(directory: str, info: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Digest of a plugin's version, settings and Python files."""
+    digest = hashlib.sha1(str(info.get("version")).encode(), usedforsecurity=False)
+    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    for name in sorted(os.listdir(directory)):
+        if name.endswith(".py"):
+            with open(os.path.join(directory, name), "rb") as stream:
+                digest.update(name.encode(errors="surrogateescape") + b"\0" + stream.read())
+    return digest.hexdigest()
+
+
+def read_plugin_info(directory: str) -> dict[str, Any]:
+    """Return the content of `plugin-info`; PluginLoadError says what is wrong with it."""
+    plugin_id = os.path.basename(directory)
+    path = os.path.join(directory, "plugin-info")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            info = json.load(stream)
+    except (OSError, ValueError) as error:
+        raise PluginLoadError(plugin_id, f"{path}: {error}") from error
+    if not isinstance(info, dict):
+        raise PluginLoadError(plugin_id, f"{path}: not a JSON object")
+    for key in ("version", "description", "capabilities"):
+        if key not in info:
+            raise PluginLoadError(plugin_id, f"{path}: the key {key!r} is missing")
+    return info
+
+
+class PluginHost:
+    """The loaded plugins, in load order; a mapping from plugin id to plugin."""
+
+    def __init__(
+        self,
+        plugins_dir: str,
+        *,
+        general_config: dict[str, Any],
+        plugin_config: Mapping[str, dict[str, Any]],
+        base_raw_config: dict[str, Any],
+        quirk: Callable[[str, str, str, dict[str, Any]], None] | None = None,
+    ) -> None:
+        self.plugins_dir = os.path.abspath(plugins_dir)
+        self.app: Any = None
+        self._general_config = general_config
+        self._plugin_config = plugin_config
+        self._base_raw_config = base_raw_config
+        self._quirk = quirk
+        self._loaded: dict[str, LoadedPlugin] = {}
+        self._observers: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.generation = 0
+        """Grows whenever the set of loaded plugins changes."""
+        self.load_errors: dict[str, str] = {}
+
+    # The mapping
+
+    def get(self, plugin_id: str | None) -> LoadedPlugin | None:
+        """Return the loaded plugin of that id, or None."""
+        return None if plugin_id is None else self._loaded.get(plugin_id)
+
+    def require(self, plugin_id: str) -> LoadedPlugin:
+        """Return the loaded plugin of that id; PluginNotLoaded if there is none."""
+        loaded = self._loaded.get(plugin_id)
+        if loaded is None:
+            raise PluginNotLoaded(plugin_id)
+        return loaded
+
+    def __contains__(self, plugin_id: object) -> bool:
+        return plugin_id in self._loaded
+
+    def __iter__(self) -> Iterator[LoadedPlugin]:
+        return iter(list(self._loaded.values()))
+
+    def __len__(self) -> int:
+        return len(self._loaded)
+
+    def attach(self, observer: Any) -> None:
+        """Tell `observer.pg_load(id)` and `.pg_unload(id)`; it is weakly referenced."""
+        self._observers.add(observer)
+
+    def detach(self, observer: Any) -> None:
+        """Stop telling `observer`."""
+        self._observers.discard(observer)
+
+    def _notify(self, event: str, plugin_id: str) -> None:
+        for observer in list(self._observers):
+            try:
+                getattr(observer, event)(plugin_id)
+            except Exception:
+                logger.exception("an observer failed at %s of plugin %s", event, plugin_id)
+
+    # What is installed
+
+    def directory(self, plugin_id: str) -> str:
+        """Return the directory of a plugin."""
+        return os.path.join(self.plugins_dir, plugin_id)
+
+    def installed_ids(self) -> list[str]:
+        """Return the ids of all directories that look like a plugin, sorted."""
+        try:
+            names = sorted(os.listdir(self.plugins_dir))
+        except FileNotFoundError:
+            return []
+        return [
+            name
+            for name in names
+            if not name.startswith(".")
+            and os.path.isfile(os.path.join(self.plugins_dir, name, "plugin-info"))
+        ]
+
+    def is_installed(self, plugin_id: str) -> bool:
+        """Tell whether that plugin is installed, loaded or not."""
+        return plugin_id in self.installed_ids()
+
+    def installed(self) -> dict[str, dict[str, Any]]:
+        """Return plugin id → localised plugin info; broken ones are left out, with a warning."""
+        result = {}
+        for plugin_id in self.installed_ids():
+            try:
+                result[plugin_id] = localize(read_plugin_info(self.directory(plugin_id)))
+            except PluginLoadError as error:
+                logger.warning("plugin %s is broken: %s", plugin_id, error)
+        return result
+
+    # Load and unload
+
+    def load(self, plugin_id: str) -> LoadedPlugin:
+        """Load an installed plugin and write its common files.
+
+        PluginNotInstalled or PluginLoadError, with the reason; then nothing of it stays loaded.
+        """
+        if plugin_id in self._loaded:
+            raise PluginLoadError(plugin_id, f"plugin {plugin_id} is already loaded")
+        directory = self.directory(plugin_id)
+        if not os.path.isdir(directory) or plugin_id.startswith(".") or "/" in plugin_id:
+            raise PluginNotInstalled(plugin_id, f"plugin {plugin_id} is not installed")
+        try:
+            loaded = self._instantiate(plugin_id, directory)
+        except PluginLoadError as error:
+            self.load_errors[plugin_id] = str(error)
+            raise
+        except Exception as error:
+            message = f"plugin {plugin_id} cannot be loaded: {type(error).__name__}: {error}"
+            self.load_errors[plugin_id] = message
+            logger.exception("plugin %s cannot be loaded", plugin_id)
+            raise PluginLoadError(plugin_id, message) from error
+        self._loaded[plugin_id] = loaded
+        self.generation += 1
+        self.load_errors.pop(plugin_id, None)
+        self._notify("pg_load", plugin_id)
+        try:
+            self.configure_common(loaded)
+        except PluginError as error:
+            self.unload(plugin_id)
+            message = f"plugin {plugin_id} cannot write its common files: {error}"
+            self.load_errors[plugin_id] = message
+            raise PluginLoadError(plugin_id, message) from error
+        logger.info("plugin %s loaded, version %s", plugin_id, loaded.info.get("version"))
+        return loaded
+
+    def load_all(self) -> None:
+        """Load every installed plugin; one that fails is logged and skipped."""
+        for plugin_id in self.installed_ids():
+            self.load_one_of_all(plugin_id)
+
+    def load_one_of_all(self, plugin_id: str) -> None:
+        """Load one plugin of a start-up; a failure is logged, not raised."""
+        try:
+            self.load(plugin_id)
+        except PluginError as error:
+            logger.error("%s", error)
+
+    def unload(self, plugin_id: str) -> None:
+        """Close a loaded plugin and forget it."""
+        loaded = self.require(plugin_id)
+        del self._loaded[plugin_id]
+        self.generation += 1
+        self._notify("pg_unload", plugin_id)
+        with contextlib.suppress(PluginError):
+            self.call(loaded, "close")
+
+    def close(self) -> None:
+        """Close every plugin."""
+        for plugin_id in list(self._loaded):
+            self.unload(plugin_id)
+
+    def _check_interface(self, plugin_id: str, info: Mapping[str, Any]) -> None:
+        checks = (
+            ("plugin_iface_version_min", "check_compat_min", lambda wanted: wanted > INTERFACE_VERSION),
+            ("plugin_iface_version_max", "check_compat_max", lambda wanted: wanted < INTERFACE_VERSION),
+        )
+        for key, setting, refuses in checks:
+            wanted = info.get(key)
+            if wanted is None or not self._general_config.get(setting, True):
+                continue
+            if not isinstance(wanted, int | float) or refuses(wanted):
+                raise PluginLoadError(
+                    plugin_id,
+                    f"plugin {plugin_id} wants {key} {wanted!r}; this is {INTERFACE_VERSION}",
+                )
+
+    def _instantiate(self, plugin_id: str, directory: str) -> LoadedPlugin:
+        info = read_plugin_info(directory)
+        self._check_interface(plugin_id, info)
+        namespace = self._execute(plugin_id, directory)
+        for value in namespace.values():
+            if (
+                inspect.isclass(value)
+                and issubclass(value, AbstractPlugin)
+                and getattr(value, "IS_PLUGIN", False) is True
+            ):
+                factory: Any = value
+                break
+        else:
+            raise PluginLoadError(plugin_id, f"plugin {plugin_id} has no class with IS_PLUGIN = True")
+        settings = dict(self._plugin_config.get(plugin_id, {}))
+        digest = _code_digest(directory, info, settings)
+        plugin: Plugin = factory(self.app, directory, dict(self._general_config), settings)
+        plugin.id = plugin_id
+        return LoadedPlugin(plugin_id, plugin, directory, info, digest)
+
+    def _execute(self, plugin_id: str, directory: str) -> dict[str, Any]:
+        entry: dict[str, Any] = {}
+
+        def run(path: str, *scopes: dict[str, Any]) -> None:
+            with open(path, "rb") as stream:
+                source = stream.read()
+            target = scopes[0]
+            target.setdefault("execfile_", execfile_)
+            target.setdefault("__file__", path)
+            target.setdefault("__name__", f"provd_plugin.{plugin_id}")
+            exec(compile(source, path, "exec"), *scopes)  # noqa: S102 - that is what a plugin is
+            if self._quirk is not None:
+                self._quirk(plugin_id, path, source.decode("utf-8", "replace"), target)
+
+        def execfile_(filename: str, *scopes: dict[str, Any]) -> None:
+            """Execute a file of the plugin; a relative name starts at the plugin's directory."""
+            run(os.path.join(directory, filename), *(scopes or (entry,)))
+
+        run(os.path.join(directory, "entry.py"), entry)
+        return entry
+
+    # Calls into plugins
+
+    def call(self, loaded: LoadedPlugin, method: str, *args: Any) -> Any:
+        """Call a method of a plugin; PluginError, logged with its id, if it raises."""
+        return self.run(loaded, method, getattr(loaded.plugin, method), *args)
+
+    def run(self, loaded: LoadedPlugin, what: str, function: Callable[..., T], *args: Any) -> T:
+        """Call a function that belongs to a plugin, measured and guarded as `call` does."""
+        stats = loaded.stats
+        started = time.perf_counter()
+        try:
+            return function(*args)
+        except Exception as error:
+            stats.errors += 1
+            stats.last_error = f"{what}: {type(error).__name__}: {error}"
+            logger.warning("plugin %s failed in %s", loaded.id, what, exc_info=True)
+            raise PluginError(loaded.id, f"{type(error).__name__}: {error}") from error
+        finally:
+            spent = time.perf_counter() - started
+            stats.calls += 1
+            stats.seconds += spent
+            stats.slowest = max(stats.slowest, spent)
+            if spent > SLOW_CALL_SECONDS:
+                stats.slow_calls += 1
+                logger.warning("plugin %s held the loop for %.1f s in %s", loaded.id, spent, what)
+
+    def recorded(
+        self, loaded: LoadedPlugin, method: str, *args: Any
+    ) -> tuple[str, ...]:
+        """Call a method that writes files; return the paths it wrote, as far as they are known."""
+        written: list[str] = []
+        token = templates.written.set(written)
+        try:
+            self.call(loaded, method, *args)
+        finally:
+            templates.written.reset(token)
+            outside = [path for path in written if not is_below(loaded.directory, path)]
+            if outside:
+                loaded.stats.errors += 1
+                loaded.stats.last_error = f"{method} wrote outside its directory: {outside[0]}"
+                logger.warning("plugin %s wrote outside its directory: %s", loaded.id, outside[0])
+        return tuple(os.path.realpath(path) for path in written)
+
+    def configure_common(self, loaded: LoadedPlugin) -> None:
+        """Write the files that all devices of a plugin share."""
+        loaded.common_files = self.recorded(
+            loaded, "configure_common", _private_copy(self._base_raw_config)
+        )
+
+    def extractors(self, kind: RequestType) -> list[tuple[LoadedPlugin, Any]]:
+        """Return the extractors for a kind of request, in load order."""
+        name = _EXTRACTORS[kind]
+        found = ((loaded, getattr(loaded.plugin, name, None)) for loaded in self._loaded.values())
+        return [(loaded, extractor) for loaded, extractor in found if extractor is not None]
+
+
+def _private_copy(document: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(json.dumps(document))
+    return result
+
+
+def is_below(directory: str, path: str) -> bool:
+    """Tell whether `path` lies in `directory`, links followed."""
+    root = os.path.realpath(directory)
+    return os.path.realpath(path).startswith(root + os.sep)

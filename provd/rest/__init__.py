@@ -1,0 +1,1 @@
+"""The management API, v0.2, in Klein."""

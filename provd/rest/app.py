@@ -1,0 +1,329 @@
+"""The frame of the REST API: routes, the order of checks, media types, errors.
+
+Each request passes, in this order (contract: REST API §1.1): OPTIONS, route, method, tenant, token
+and access, media types, body. A handler sees only what passed all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import attrs
+from klein import Klein
+from twisted.internet import defer
+from twisted.web import resource, server
+from werkzeug.exceptions import HTTPException
+
+from provd.logs import escape
+from provd.rest.errors import NO_SUCH_RESOURCE, HttpError, to_http
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from provd.auth.interface import Authorizer, Caller
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/vnd.proformatique.provd+json"
+ROOT = "/0.2"
+MAX_BODY = 64 * 1024 * 1024
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+
+CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, POST, PUT, DELETE, OPTIONS"),
+    (
+        b"access-control-allow-headers",
+        b"Origin, X-Requested-With, Accept, Content-Type, X-Auth-Token, Wazo-Tenant",
+    ),
+    (b"access-control-allow-credentials", b"false"),
+    (b"access-control-expose-headers", b"Location"),
+)
+
+
+@attrs.frozen
+class Call:
+    """One request that passed all checks."""
+
+    params: Mapping[str, str]
+    """The variable parts of the path, decoded."""
+    args: Mapping[str, str]
+    """The first value of each query argument."""
+    caller: Caller | None
+    body: Any = None
+
+    @property
+    def tenant(self) -> str:
+        """The request tenant."""
+        assert self.caller is not None
+        return self.caller.tenant
+
+    def member(self, key: str, kind: type) -> Any:
+        """Return a member of the body; a 400 that names it, if it is missing or of another type."""
+        if not isinstance(self.body, dict) or key not in self.body:
+            raise HttpError(400, f'Missing "{key}" key')
+        value = self.body[key]
+        if not isinstance(value, kind):
+            wanted = "an object" if kind is dict else "a text"
+            raise HttpError(400, f'The value of the "{key}" key is not {wanted}')
+        return value
+
+
+@attrs.frozen
+class Reply:
+    """What a handler gives back; a `document` goes out as provd JSON."""
+
+    status: int = 200
+    document: Any = None
+    location: str | None = None
+    content: bytes | None = None
+    content_type: str = MEDIA_TYPE
+
+
+@attrs.frozen
+class Action:
+    """What one method of a route does. `access` may name path variables and `tenant_uuid`."""
+
+    access: str | None
+    """The ACL; None for a route that everybody may use."""
+    handler: Callable[[Call], Awaitable[Reply]]
+    summary: str = ""
+
+
+@attrs.frozen
+class Route:
+    """A path, with variables as `<name>`, and its methods."""
+
+    path: str
+    actions: Mapping[str, Action]
+    exists: Callable[[Mapping[str, str]], bool] = lambda _params: True
+    """Tells whether what the path names is there, before any token is looked at."""
+
+
+def links(*pairs: tuple[str, str]) -> Reply:
+    """Return a links document of `(rel, path)`."""
+    return Reply(document={"links": [{"rel": rel, "href": path} for rel, path in pairs]})
+
+
+def entry_point(path: str, access: str, *children: tuple[str, str]) -> Route:
+    """Return a route that lists the resources below it, as `(rel, last path part)`."""
+
+    async def get(_call: Call) -> Reply:
+        return links(*((rel, f"{path}/{part}") for rel, part in children))
+
+    return Route(path, {"GET": Action(access, get, "List the resources below.")})
+
+
+def encode(document: Any) -> bytes:
+    """Return compact JSON in UTF-8."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def decode(content: bytes) -> Any:
+    """Return a JSON document; a 400 with the parser's message if it is none."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        return json.loads(content, parse_constant=refuse)
+    except RecursionError:
+        raise HttpError(400, "Invalid JSON document: it is nested too deeply") from None
+    except ValueError as error:
+        raise HttpError(400, f"Invalid JSON document: {error}") from None
+
+
+class RestRequest(server.Request):
+    """A request of an operator or a program."""
+
+    _body = 0
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take a piece of a body; a client that sends too much is cut off."""
+        self._body += len(data)
+        if self._body > MAX_BODY:
+            self.channel.forceAbortClient()
+            return
+        super().handleContentChunk(data)
+
+
+class RestSite(server.Site):
+    """Serves the API; failures show no traceback to clients."""
+
+    requestFactory = RestRequest
+    noisy = False
+    displayTracebacks = False
+
+
+class RestRoot(resource.Resource):
+    """The root of the site: CORS on everything, OPTIONS answered before any check."""
+
+    isLeaf = True
+
+    def __init__(self, api: resource.Resource) -> None:
+        super().__init__()
+        self._api = api
+
+    def render(self, request: server.Request) -> Any:
+        """Answer a request of any method."""
+        for name, value in CORS:
+            request.responseHeaders.setRawHeaders(name, [value])
+        if request.method == b"OPTIONS":
+            request.setHeader(b"content-length", b"0")
+            return b""
+        return self._api.render(request)
+
+
+class RestApi:
+    """Routes bound to Klein."""
+
+    def __init__(self, authorizer: Authorizer, routes: Iterable[Route]) -> None:
+        self._authorizer = authorizer
+        self.routes = list(routes)
+        self._app = Klein()
+        for route in self.routes:
+            self._bind(route)
+        self._app.handle_errors(HTTPException)(self._not_routed)  # type: ignore[arg-type]
+
+    def resource(self) -> RestRoot:
+        """Return the root resource of the site."""
+        return RestRoot(self._app.resource())
+
+    def _bind(self, route: Route) -> None:
+        def handle(request: server.Request, **params: str) -> Any:
+            return defer.Deferred.fromCoroutine(self._handle(route, request, params))
+
+        handle.__name__ = f"{route.path}"
+        self._app.route(route.path, strict_slashes=False)(handle)
+
+    @staticmethod
+    def _not_routed(request: server.Request, failure: Any) -> bytes:
+        """Answer what Klein itself refuses: the path is unknown."""
+        status = failure.value.code or 404
+        return _write_error(request, HttpError(status, NO_SUCH_RESOURCE if status == 404 else failure.value.name))
+
+    async def _handle(self, route: Route, request: server.Request, params: dict[str, str]) -> bytes:
+        try:
+            reply = await self._reply(route, request, params)
+        except defer.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no failure may reach the client as a page
+            refusal = to_http(error)
+            if refusal is None:
+                logger.exception("%s %s failed", _method(request), _shown(request))
+                refusal = HttpError(500, "Internal error; the daemon's log has the details")
+            elif refusal.status >= 500:
+                logger.error(
+                    "%s %s: %d %s", _method(request), _shown(request), refusal.status, error
+                )
+            return _write_error(request, refusal)
+        return _write(request, reply)
+
+    async def _reply(
+        self, route: Route, request: server.Request, params: dict[str, str]
+    ) -> Reply:
+        if not route.exists(params):
+            raise HttpError(404, NO_SUCH_RESOURCE)
+        method = _method(request)
+        action = route.actions.get("GET" if method == "HEAD" else method)
+        if action is None:
+            allowed = [*route.actions, *(["HEAD"] if "GET" in route.actions else []), "OPTIONS"]
+            raise HttpError(
+                405, "Method not allowed", ((b"allow", ", ".join(allowed).encode("ascii")),)
+            )
+        caller = await self._authorize(action, request, params)
+        body = None
+        if method in {"GET", "HEAD"}:
+            if action.access is not None:
+                _check_accept(request)
+        elif method in {"POST", "PUT"}:
+            _check_content_type(request)
+            assert request.content is not None
+            body = decode(request.content.read())
+        args = {
+            name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace")
+            for name, values in (request.args or {}).items()
+        }
+        return await action.handler(Call(params, args, caller, body))
+
+    async def _authorize(
+        self, action: Action, request: server.Request, params: dict[str, str]
+    ) -> Caller | None:
+        if action.access is None:
+            return None
+        token = request.getHeader("X-Auth-Token") or None
+        tenant = request.getHeader("Wazo-Tenant") or None
+        names = dict(params)
+        if "{tenant_uuid}" in action.access:
+            names["tenant_uuid"] = await self._authorizer.tenant(token, tenant)
+        access = action.access.format_map(
+            {name: value.replace(".", "_") for name, value in names.items()}
+        )
+        return await self._authorizer.authorize(token, access, tenant)
+
+
+def _method(request: server.Request) -> str:
+    method: bytes = request.method
+    return method.decode("latin-1")
+
+
+def _shown(request: server.Request) -> str:
+    path: bytes = request.path
+    return escape(path.decode("latin-1"))
+
+
+def _check_accept(request: server.Request) -> None:
+    values = request.requestHeaders.getRawHeaders("Accept")
+    if not values:
+        return
+    for item in ",".join(values).split(","):
+        name, _, parameters = item.partition(";")
+        if name.strip().lower() not in {MEDIA_TYPE, "application/*", "*/*"}:
+            continue
+        if not any(_is_zero_quality(parameter) for parameter in parameters.split(";")):
+            return
+    raise HttpError(406, f'You must accept the "{MEDIA_TYPE}" MIME type.')
+
+
+def _is_zero_quality(parameter: str) -> bool:
+    name, _, value = parameter.partition("=")
+    return name.strip().lower() == "q" and value.strip() in {"0", "0.0", "0.00", "0.000"}
+
+
+def _check_content_type(request: server.Request) -> None:
+    value = request.getHeader("Content-Type") or ""
+    if value.partition(";")[0].strip().lower() != MEDIA_TYPE:
+        raise HttpError(415, f'Entity must be in media type "{MEDIA_TYPE}".')
+
+
+def _write(request: server.Request, reply: Reply) -> bytes:
+    request.setResponseCode(reply.status)
+    if reply.location is not None:
+        request.setHeader("location", reply.location)
+    content = reply.content
+    if content is None:
+        if reply.document is None:
+            if reply.status != 204:
+                request.setHeader("content-length", "0")
+            request.responseHeaders.removeHeader("content-type")
+            request.defaultContentType = None
+            return b""
+        content = encode(reply.document)
+    request.setHeader("content-type", reply.content_type)
+    request.setHeader("content-length", str(len(content)))
+    return content
+
+
+def _write_error(request: server.Request, error: HttpError) -> bytes:
+    request.setResponseCode(error.status)
+    for name, value in error.headers:
+        request.setHeader(name, value)
+    charset = "ascii" if error.text.isascii() else "utf-8"
+    content = error.text.encode("utf-8", "replace")
+    request.setHeader("content-type", f"text/plain; charset={charset}")
+    request.setHeader("content-length", str(len(content)))
+    return content

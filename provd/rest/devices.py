@@ -1,0 +1,191 @@
+"""`/0.2/dev_mgr`: devices and what can be done with them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import defer
+
+from provd.errors import DeviceNotFound, InvalidDocument, ProvdError
+from provd.manager.operations import FAIL, PROGRESS, SUCCESS, Operation, Operations
+from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
+from provd.model.requests import RequestType
+from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
+from provd.rest.errors import HttpError
+from provd.rest.listing import parse_query, shown
+from provd.rest.operations import created, operation_route
+
+if TYPE_CHECKING:
+    from provd.manager.jobs import Jobs
+    from provd.manager.manager import DeviceManager
+    from provd.manager.pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
+
+PATH = f"{ROOT}/dev_mgr"
+
+
+class DevicesResource:
+    """Devices; what a caller may see follows from the request tenant."""
+
+    def __init__(
+        self, manager: DeviceManager, pipeline: Pipeline, jobs: Jobs, clock: Any
+    ) -> None:
+        self._manager = manager
+        self._pipeline = pipeline
+        self._jobs = jobs
+        self._synchronizations = Operations(clock)
+
+    def routes(self) -> list[Route]:
+        """Return the routes below `/0.2/dev_mgr`."""
+        synchronize = f"{PATH}/synchronize"
+        one = "provd.dev_mgr.devices.{device_id}"
+        return [
+            entry_point(
+                PATH,
+                "provd.dev_mgr.read",
+                ("dev.synchronize", "synchronize"),
+                ("dev.reconfigure", "reconfigure"),
+                ("dev.dhcpinfo", "dhcpinfo"),
+                ("dev.devices", "devices"),
+            ),
+            Route(
+                f"{PATH}/devices",
+                {
+                    "GET": Action("provd.dev_mgr.devices.read", self.find, "List devices."),
+                    "POST": Action("provd.dev_mgr.devices.create", self.insert, "Create a device."),
+                },
+            ),
+            Route(
+                f"{PATH}/devices/<device_id>",
+                {
+                    "GET": Action(f"{one}.read", self.get, "Read a device."),
+                    "PUT": Action(f"{one}.update", self.replace, "Replace a device."),
+                    "DELETE": Action(f"{one}.delete", self.delete, "Delete a device."),
+                },
+            ),
+            Route(
+                synchronize,
+                {
+                    "POST": Action(
+                        "provd.dev_mgr.synchronize.create",
+                        self.synchronize,
+                        "Make a phone load its configuration again.",
+                    )
+                },
+            ),
+            operation_route(synchronize, lambda _params: self._synchronizations),
+            Route(
+                f"{PATH}/reconfigure",
+                {
+                    "POST": Action(
+                        "provd.dev_mgr.reconfigure.create",
+                        self.reconfigure,
+                        "Write the files of a device again.",
+                    )
+                },
+            ),
+            Route(
+                f"{PATH}/dhcpinfo",
+                {
+                    "POST": Action(
+                        "provd.dev_mgr.dhcpinfo.create", self.dhcpinfo, "Tell of a DHCP event."
+                    )
+                },
+            ),
+        ]
+
+    async def find(self, call: Call) -> Reply:
+        """List the devices of the request tenant, and of those below it with `recurse`."""
+        query = parse_query(call.args)
+        assert call.caller is not None
+        recurse = call.args.get("recurse", "").lower() == "true"
+        tenants = call.caller.visible if recurse else frozenset((call.tenant,))
+        devices = await self._manager.find_devices(query, tenants)
+        return Reply(document={"devices": shown(devices, query)})
+
+    async def insert(self, call: Call) -> Reply:
+        """Create a device in the request tenant."""
+        device = call.member("device", dict)
+        device_id = await self._manager.insert_device(device, call.tenant)
+        return Reply(201, {"id": device_id}, f"{PATH}/devices/{device_id}")
+
+    async def get(self, call: Call) -> Reply:
+        """Read one device."""
+        assert call.caller is not None
+        device = await self._manager.device(call.params["device_id"], call.caller.visible)
+        return Reply(document={"device": device})
+
+    async def replace(self, call: Call) -> Reply:
+        """Replace a device; a new one moves to the request tenant."""
+        device_id = call.params["device_id"]
+        assert call.caller is not None
+        await self._manager.device_to_replace(device_id, call.caller.visible)
+        device = call.member("device", dict)
+        await self._manager.replace_device(device_id, device, call.tenant, call.caller.visible)
+        return Reply(204)
+
+    async def delete(self, call: Call) -> Reply:
+        """Delete a device and its files."""
+        assert call.caller is not None
+        await self._manager.delete_device(call.params["device_id"], call.caller.visible)
+        return Reply(204)
+
+    async def synchronize(self, call: Call) -> Reply:
+        """Begin a synchronisation."""
+        device_id = call.member("id", str)
+        assert call.caller is not None
+        await self._manager.device(device_id, call.caller.visible)
+        operation = Operation(state=PROGRESS)
+
+        async def work() -> None:
+            try:
+                await self._manager.synchronize_device(device_id)
+            except defer.CancelledError:
+                operation.fail("the daemon stops")
+                raise
+            except ProvdError as error:
+                logger.error("the synchronisation of device %s failed: %s", device_id, error)
+                operation.state = FAIL
+            else:
+                operation.state = SUCCESS
+
+        self._jobs.start(f"synchronisation of device {device_id}", work())
+        return created(f"{PATH}/synchronize", self._synchronizations, operation)
+
+    async def reconfigure(self, call: Call) -> Reply:
+        """Write the files of a device again, now."""
+        device_id = call.member("id", str)
+        assert call.caller is not None
+        try:
+            await self._manager.device(device_id)
+        except DeviceNotFound:
+            raise HttpError(400, f'invalid device ID "{device_id}"') from None
+        try:
+            await self._manager.reconfigure_device(device_id, call.caller.visible)
+        except DeviceNotFound:
+            raise HttpError(400, "Tenant invalid for device") from None
+        return Reply(204)
+
+    async def dhcpinfo(self, call: Call) -> Reply:
+        """Take note of a DHCP event; answers when that is done, whatever came of it."""
+        info = self._dhcp_info(call.member("dhcp_info", dict))
+        if info.operation == "commit":
+            request = {"ip": info.ip, "mac": info.mac, "options": info.options}
+            try:
+                await self._pipeline.identify(RequestType.DHCP, request, info.ip, None)
+            except ProvdError as error:
+                logger.error("the DHCP event of %s is lost: %s", info.mac, error)
+        return Reply(204)
+
+    @staticmethod
+    def _dhcp_info(value: dict[str, Any]) -> DhcpInfo:
+        operation = value.get("op")
+        if operation == "commit":
+            for key in ("ip", "mac", "options"):
+                if key not in value:
+                    raise InvalidDocument(f'Missing "{key}" key in dhcp_info')
+        return parse_dhcp_info(
+            operation, value.get("ip"), value.get("mac"), value.get("options")
+        )

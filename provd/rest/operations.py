@@ -1,0 +1,54 @@
+"""Routes of operations in progress: watch one, or forget it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from provd.errors import OperationNotFound
+from provd.rest.app import Action, Call, Reply, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from provd.manager.operations import Operation, Operations
+
+
+def operation_route(
+    path: str, operations: Callable[[Mapping[str, str]], Operations | None]
+) -> Route:
+    """Return the route `<path>/<operation_id>`; `operations` gives the collection for a path."""
+
+    def collection(params: Mapping[str, str]) -> Operations:
+        found = operations(params)
+        if found is None:
+            raise OperationNotFound("no operations here")
+        return found
+
+    def exists(params: Mapping[str, str]) -> bool:
+        try:
+            collection(params).get(params["operation_id"])
+        except OperationNotFound:
+            return False
+        return True
+
+    async def get(call: Call) -> Reply:
+        operation = collection(call.params).get(call.params["operation_id"])
+        return Reply(document={"status": operation.format()})
+
+    async def delete(call: Call) -> Reply:
+        collection(call.params).forget(call.params["operation_id"])
+        return Reply(204)
+
+    return Route(
+        f"{path}/<operation_id>",
+        {
+            "GET": Action("provd.operation.read", get, "Read the status of an operation."),
+            "DELETE": Action("provd.operation.delete", delete, "Forget an operation."),
+        },
+        exists,
+    )
+
+
+def created(path: str, operations: Operations, operation: Operation) -> Reply:
+    """Return the answer that tells where to watch a new operation."""
+    return Reply(201, location=f"{path}/{operations.add(operation)}")

@@ -1,0 +1,59 @@
+"""The API as a whole: its entry point, the status, and all routes in one list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from provd.rest.app import ROOT, Action, Call, Reply, RestApi, Route, entry_point
+from provd.rest.configs import ConfigsResource
+from provd.rest.configure import ConfigureResource
+from provd.rest.devices import DevicesResource
+from provd.rest.plugins import PluginsResource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provd.auth.interface import Authorizer
+    from provd.manager.jobs import Jobs
+    from provd.manager.manager import DeviceManager
+    from provd.manager.parameters import Parameters
+    from provd.manager.pipeline import Pipeline
+    from provd.manager.plugins import PluginManager
+
+
+def build_api(
+    *,
+    authorizer: Authorizer,
+    manager: DeviceManager,
+    pipeline: Pipeline,
+    plugins: PluginManager,
+    parameters: Parameters,
+    jobs: Jobs,
+    clock: Any,
+    status: Callable[[], dict[str, Any]],
+) -> RestApi:
+    """Return the API v0.2; `status` gives the document of `/0.2/status`."""
+
+    async def get_status(_call: Call) -> Reply:
+        return Reply(document=status())
+
+    routes = [
+        entry_point(
+            ROOT,
+            "provd.read",
+            ("dev", "dev_mgr"),
+            ("cfg", "cfg_mgr"),
+            ("pg", "pg_mgr"),
+            ("status", "status"),
+            ("srv.configure", "configure"),
+        ),
+        Route(
+            f"{ROOT}/status",
+            {"GET": Action("provd.status.read", get_status, "Tell how the daemon does.")},
+        ),
+        *DevicesResource(manager, pipeline, jobs, clock).routes(),
+        *ConfigsResource(manager).routes(),
+        *PluginsResource(plugins, clock).routes(),
+        *ConfigureResource(parameters).routes(),
+    ]
+    return RestApi(authorizer, routes)

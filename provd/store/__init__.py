@@ -1,0 +1,1 @@
+"""Document stores behind one interface: memory, SQLite, MongoDB."""

@@ -1,0 +1,564 @@
+"""The embedded store: one SQLite file, durable, for one daemon.
+
+One writer thread owns the only connection that writes. It takes all writes that wait, does them in
+one transaction and commits once (WAL, synchronous=FULL), so an acknowledged write survives kill -9
+and loss of power, and a burst of writes costs one fsync. Readers have threads and connections of
+their own and never wait for the writer. Nothing here runs on the reactor thread but the encoding
+of documents.
+
+Tables: `devices` and `configs` hold each document as JSON text beside the columns that look-ups
+use; `config_parents` has one row for each member of a config's `parent_ids`. Documents keep their
+order of insertion (rowid).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
+from twisted.internet import defer
+
+from provd.errors import (
+    DuplicateId,
+    InvalidDocument,
+    RevisionConflict,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
+from provd.store.interface import INDEXED, Collection, Delete, Insert, Record, Replace, Write
+from provd.store.memory import cut, page
+from provd.store.query import compile_selector, equality_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from provd.store.query import Query
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+APPLICATION_ID = 0x50524F56  # "PROV"
+SCHEMA_VERSION = 1
+_QUICK_CHECK_LIMIT = 256 * 1024 * 1024
+_MAX_BATCH = 512
+
+_SCHEMA = """
+CREATE TABLE devices (
+    id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
+    mac TEXT, ip TEXT, sn TEXT, uuid TEXT, config TEXT, plugin TEXT, tenant_uuid TEXT,
+    document TEXT NOT NULL
+);
+CREATE TABLE configs (
+    id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
+    role TEXT, X_type TEXT,
+    document TEXT NOT NULL
+);
+CREATE TABLE config_parents (parent TEXT NOT NULL, child TEXT NOT NULL, PRIMARY KEY (parent, child))
+    WITHOUT ROWID;
+CREATE INDEX config_children ON config_parents (child);
+CREATE TABLE parameters (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE changes (last INTEGER NOT NULL);
+INSERT INTO changes VALUES (0);
+"""
+
+
+@attrs.define(slots=True)
+class _Job:
+    """Statements for the writer thread, and who waits for them."""
+
+    run: Callable[[sqlite3.Connection], Any]
+    done: defer.Deferred[Any]
+    atomic: bool = False
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def encode(document: Mapping[str, Any]) -> str:
+    """Return `document` as compact JSON; InvalidDocument if JSON cannot hold it."""
+    try:
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        if not text.isascii():
+            text.encode()  # lone surrogates are no text that can be stored
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidDocument(f"the document cannot be stored as JSON: {error}") from error
+    return text
+
+
+def _translate(error: sqlite3.Error | OSError, path: str) -> StoreError:
+    """Return our error for one of SQLite's."""
+    text = f"{path}: {error}"
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if code is not None else None
+    if primary == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
+        return StoreFull(text)
+    if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return StoreCorrupt(text)
+    return StoreUnavailable(text)
+
+
+class SqliteStore:
+    """The embedded store in the file at `path`; see the module for its promises."""
+
+    def __init__(self, reactor: Any, path: str, *, readers: int = 2) -> None:
+        self._reactor = reactor
+        self._path = path
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._readers = readers
+        self._reading = threading.local()
+        self._pool: ThreadPoolExecutor | None = None
+        self._writer: threading.Thread | None = None
+        self._stopped = threading.Event()
+        self._lock_file: int | None = None
+        self._connections: list[sqlite3.Connection] = []
+        self.commits = 0
+        self.writes = 0
+
+    # Life cycle
+
+    @classmethod
+    def check_file(cls, path: str) -> None:
+        """Raise StoreCorrupt or StoreUnavailable if the file at `path` can never be opened.
+
+        Blocks, changes nothing; a file that is not there yet is fine.
+        """
+        if not os.path.lexists(path):
+            return
+        try:
+            with contextlib.closing(
+                sqlite3.connect(f"file:{_uri(path)}?mode=ro", uri=True, timeout=5)
+            ) as connection:
+                _identify(connection, path)
+        except sqlite3.Error as error:
+            raise _translate(error, path) from error
+
+    async def open(self) -> None:
+        """Open or create the file; StoreCorrupt or StoreUnavailable names it and says why."""
+        self._pool = ThreadPoolExecutor(self._readers, thread_name_prefix="store-read")
+        try:
+            connection = await self._in_pool(self._prepare)
+        except BaseException:
+            self._release()
+            raise
+        self._writer = threading.Thread(
+            target=self._write_loop, args=(connection,), name="store-write", daemon=True
+        )
+        self._writer.start()
+
+    def _prepare(self) -> sqlite3.Connection:
+        try:
+            os.makedirs(os.path.dirname(self._path) or ".", exist_ok=True)
+            self._take_lock()
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, timeout=5
+            )
+        except (sqlite3.Error, OSError) as error:
+            raise _translate(error, self._path) from error
+        try:
+            self._check(connection)
+        except sqlite3.Error as error:
+            connection.close()
+            raise _translate(error, self._path) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _take_lock(self) -> None:
+        """Keep a second daemon off the file; SQLite alone would let it in."""
+        self._lock_file = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreUnavailable(f"{self._path}: another process uses this database") from None
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        tables = _identify(connection, self._path)
+        if os.path.getsize(self._path) < _QUICK_CHECK_LIMIT:
+            result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if result != "ok":
+                raise StoreCorrupt(f"{self._path}: {result}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        if not tables:
+            columns = [
+                f"CREATE INDEX {collection}_{column} ON {collection} ({column});"
+                for collection, names in INDEXED.items()
+                for column in names
+            ]
+            connection.executescript(
+                "BEGIN IMMEDIATE;" + _SCHEMA + "".join(columns)
+                + f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
+                + "COMMIT;"
+            )
+
+    async def close(self) -> None:
+        """Commit what waits, then close the file."""
+        if self._writer is not None:
+            self._queue.put(None)
+            pool, writer = self._pool, self._writer
+            self._writer = None
+            if pool is not None:
+                await self._in_pool(writer.join)
+        self._release()
+
+    def _release(self) -> None:
+        self._stopped.set()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    # Threads
+
+    def _in_pool(self, function: Callable[..., T], *args: Any) -> defer.Deferred[T]:
+        if self._pool is None:
+            return defer.fail(StoreUnavailable(f"{self._path}: the database is closed"))
+        result: defer.Deferred[T] = defer.Deferred()
+
+        def work() -> None:
+            try:
+                value = function(*args)
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits
+                self._reactor.callFromThread(result.errback, error)
+            else:
+                self._reactor.callFromThread(result.callback, value)
+
+        self._pool.submit(work)
+        return result
+
+    def _read(self, function: Callable[[sqlite3.Connection], T]) -> defer.Deferred[T]:
+        def work() -> T:
+            connection: sqlite3.Connection | None = getattr(self._reading, "connection", None)
+            try:
+                if connection is None:
+                    connection = sqlite3.connect(
+                        f"file:{_uri(self._path)}?mode=ro",
+                        uri=True,
+                        isolation_level=None,
+                        check_same_thread=False,
+                        timeout=5,
+                    )
+                    self._reading.connection = connection
+                    self._connections.append(connection)
+                return function(connection)
+            except sqlite3.Error as error:
+                raise _translate(error, self._path) from error
+
+        return self._in_pool(work)
+
+    def _submit(self, run: Callable[[sqlite3.Connection], T], *, atomic: bool) -> defer.Deferred[T]:
+        if self._writer is None:
+            return defer.fail(StoreUnavailable(f"{self._path}: the database is closed"))
+        done: defer.Deferred[T] = defer.Deferred()
+        self._queue.put(_Job(run, done, atomic))
+        return done
+
+    def _write_loop(self, connection: sqlite3.Connection) -> None:
+        stopping = False
+        while not stopping:
+            batch: list[_Job] = []
+            job = self._queue.get()
+            while True:
+                if job is None:
+                    stopping = True
+                    break
+                batch.append(job)
+                if len(batch) >= _MAX_BATCH:
+                    break
+                try:
+                    job = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if batch:
+                results = self._commit(connection, batch)
+                self._reactor.callFromThread(_deliver, batch, results)
+        connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[Any]:
+        """Run a batch in one transaction; return for each job its result or its exception."""
+        results: list[Any] = []
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            results.extend(self._run(connection, job) for job in batch)
+            connection.execute("COMMIT")
+        except BaseException as error:  # noqa: BLE001 - every waiter learns of it
+            with contextlib.suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            failure = (
+                _translate(error, self._path)
+                if isinstance(error, sqlite3.Error | OSError)
+                else StoreUnavailable(f"{self._path}: {error!r}")
+            )
+            logger.error("a write of %d changes failed: %s", len(batch), failure)
+            return [failure] * len(batch)
+        self.commits += 1
+        self.writes += len(batch)
+        return results
+
+    @staticmethod
+    def _run(connection: sqlite3.Connection, job: _Job) -> Any:
+        if job.atomic:
+            connection.execute("SAVEPOINT job")
+        try:
+            result = job.run(connection)
+        except (DuplicateId, RevisionConflict) as error:
+            if job.atomic:
+                connection.execute("ROLLBACK TO job")
+                connection.execute("RELEASE job")
+            return error
+        if job.atomic:
+            connection.execute("RELEASE job")
+        return result
+
+    # Reads
+
+    async def get(self, collection: Collection, document_id: str) -> Record | None:
+        """Return the document of that id, or None."""
+
+        def read(connection: sqlite3.Connection) -> Record | None:
+            row = connection.execute(
+                f"SELECT document, revision FROM {collection} WHERE id = ?", (document_id,)  # noqa: S608
+            ).fetchone()
+            return None if row is None else Record(json.loads(row[0]), row[1])
+
+        return await self._read(read)
+
+    async def find(self, collection: Collection, query: Query) -> list[Record]:
+        """Return documents that match, sorted, skipped and limited."""
+        matches = compile_selector(query.selector)
+        where, values, exact = _where(collection, query.selector)
+
+        def read(connection: sqlite3.Connection) -> list[Record]:
+            sql = f"SELECT document, revision FROM {collection}{where} ORDER BY rowid"  # noqa: S608
+            if exact and query.sort is None:
+                if query.limit is not None and query.limit < 0:
+                    return []
+                sql += " LIMIT ? OFFSET ?"
+                rows = connection.execute(
+                    sql, (*values, query.limit or -1, max(query.skip, 0))
+                ).fetchall()
+                return [Record(json.loads(text), revision) for text, revision in rows]
+            found = [
+                record
+                for record in (
+                    Record(json.loads(text), revision)
+                    for text, revision in connection.execute(sql, values)
+                )
+                if exact or matches(record.document)
+            ]
+            return page(found, query) if query.sort is not None else cut(found, query)
+
+        return await self._read(read)
+
+    async def find_ids(self, collection: Collection, selector: Mapping[str, Any]) -> list[str]:
+        """Return the ids of all documents that match."""
+        matches = compile_selector(selector)
+        where, values, exact = _where(collection, selector)
+
+        def read(connection: sqlite3.Connection) -> list[str]:
+            if exact:
+                sql = f"SELECT id FROM {collection}{where} ORDER BY rowid"  # noqa: S608
+                return [row[0] for row in connection.execute(sql, values)]
+            sql = f"SELECT id, document FROM {collection}{where} ORDER BY rowid"  # noqa: S608
+            return [row[0] for row in connection.execute(sql, values) if matches(json.loads(row[1]))]
+
+        return await self._read(read)
+
+    async def descendants(self, config_id: str) -> list[str]:
+        """Return the ids of all configs that reach this one, in one query."""
+
+        def read(connection: sqlite3.Connection) -> list[str]:
+            rows = connection.execute(
+                "WITH RECURSIVE reached (id) AS (VALUES (?) UNION"
+                " SELECT child FROM config_parents JOIN reached ON parent = reached.id)"
+                " SELECT id FROM reached",
+                (config_id,),
+            )
+            return [row[0] for row in rows if row[0] != config_id]
+
+        return await self._read(read)
+
+    async def count(self, collection: Collection, selector: Mapping[str, Any]) -> int:
+        """Return how many documents match."""
+        where, values, exact = _where(collection, selector)
+        if not exact:
+            return len(await self.find_ids(collection, selector))
+
+        def read(connection: sqlite3.Connection) -> int:
+            sql = f"SELECT count(*) FROM {collection}{where}"  # noqa: S608
+            number: int = connection.execute(sql, values).fetchone()[0]
+            return number
+
+        return await self._read(read)
+
+    async def parameters(self) -> dict[str, Any]:
+        """Return all parameters, by name."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, Any]:
+            rows = connection.execute("SELECT name, value FROM parameters ORDER BY name")
+            return {name: json.loads(value) for name, value in rows}
+
+        return await self._read(read)
+
+    # Writes
+
+    async def write(self, operations: Sequence[Write]) -> list[int]:
+        """Do all operations in one transaction; returns when it is on disk."""
+        prepared = [
+            (operation, None if isinstance(operation, Delete) else encode(operation.document))
+            for operation in operations
+        ]
+
+        def run(connection: sqlite3.Connection) -> list[int]:
+            return [_apply(connection, operation, text) for operation, text in prepared]
+
+        return await self._submit(run, atomic=True)
+
+    async def set_parameter(self, name: str, value: Any) -> None:
+        """Store one parameter durably."""
+        text = json.dumps(value)
+
+        def run(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO parameters VALUES (?, ?)", (name, text))
+
+        await self._submit(run, atomic=False)
+
+
+def _identify(connection: sqlite3.Connection, path: str) -> int:
+    """Return how many tables and indexes there are; StoreCorrupt if they are not ours."""
+    application, version = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("application_id", "user_version")
+    )
+    tables: int = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if tables and application != APPLICATION_ID:
+        raise StoreCorrupt(f"{path}: this is a database, but not one of provd")
+    if version > SCHEMA_VERSION:
+        raise StoreUnavailable(
+            f"{path}: written by a newer provd (schema {version}, known {SCHEMA_VERSION})"
+        )
+    return tables
+
+
+def _uri(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(os.path.abspath(path))
+
+
+def _deliver(batch: list[_Job], results: list[Any]) -> None:
+    for job, result in zip(batch, results, strict=True):
+        if job.done.called:
+            continue
+        if isinstance(result, BaseException):
+            job.done.errback(result)
+        else:
+            job.done.callback(result)
+
+
+def _next_revision(connection: sqlite3.Connection) -> int:
+    row = connection.execute("UPDATE changes SET last = last + 1 RETURNING last").fetchone()
+    revision: int = row[0]
+    return revision
+
+
+def _apply(connection: sqlite3.Connection, operation: Write, text: str | None) -> int:
+    collection = operation.collection
+    revision = _next_revision(connection)
+    if isinstance(operation, Delete):
+        document_id = operation.document_id
+        cursor = connection.execute(
+            f"DELETE FROM {collection} WHERE id = ? AND revision = ?",  # noqa: S608
+            (document_id, operation.revision),
+        )
+        if cursor.rowcount != 1:
+            raise RevisionConflict(collection, document_id)
+        if collection == "configs":
+            connection.execute("DELETE FROM config_parents WHERE child = ?", (document_id,))
+        return revision
+    document = operation.document
+    columns = INDEXED[collection]
+    values = [_text(document.get(column)) for column in columns]
+    if isinstance(operation, Insert):
+        names = ", ".join(("id", "revision", *columns, "document"))
+        marks = ", ".join("?" * (len(columns) + 3))
+        try:
+            connection.execute(
+                f"INSERT INTO {collection} ({names}) VALUES ({marks})",  # noqa: S608
+                (document["id"], revision, *values, text),
+            )
+        except sqlite3.IntegrityError:
+            raise DuplicateId(collection, document["id"]) from None
+    else:
+        names = ", ".join(f"{column} = ?" for column in ("revision", *columns, "document"))
+        cursor = connection.execute(
+            f"UPDATE {collection} SET {names} WHERE id = ? AND revision = ?",  # noqa: S608
+            (revision, *values, text, document["id"], operation.revision),
+        )
+        if cursor.rowcount != 1:
+            raise RevisionConflict(collection, document["id"])
+    if collection == "configs":
+        _store_parents(connection, operation)
+    return revision
+
+
+def _store_parents(connection: sqlite3.Connection, operation: Insert | Replace) -> None:
+    child = operation.document["id"]
+    if isinstance(operation, Replace):
+        connection.execute("DELETE FROM config_parents WHERE child = ?", (child,))
+    parents = operation.document.get("parent_ids")
+    if isinstance(parents, list):
+        connection.executemany(
+            "INSERT OR IGNORE INTO config_parents VALUES (?, ?)",
+            [(parent, child) for parent in parents if isinstance(parent, str)],
+        )
+
+
+def _where(
+    collection: Collection, selector: Mapping[str, Any]
+) -> tuple[str, list[str], bool]:
+    """Return a WHERE clause that lets every match through, its values, and whether it is exact.
+
+    An inexact clause lets more through, and the caller filters again.
+    """
+    clauses: list[str] = []
+    values: list[str] = []
+    used = 0
+    for key, wanted in equality_keys(selector).items():
+        if key == "id" or key in INDEXED[collection]:
+            marks = ", ".join("?" * len(wanted))
+            clauses.append(f"{key} IN ({marks})" if wanted else "0")
+            values.extend(wanted)
+            used += 1
+    contains = selector.get("parent_ids") if collection == "configs" else None
+    if (
+        isinstance(contains, dict)
+        and list(contains) == ["$contains"]
+        and isinstance(contains["$contains"], str)
+    ):
+        clauses.append("id IN (SELECT child FROM config_parents WHERE parent = ?)")
+        values.append(contains["$contains"])
+        used += 1
+    where = " WHERE " + " AND ".join(clauses) if clauses else ""
+    return where, values, used == len(selector)

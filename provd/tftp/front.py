@@ -1,0 +1,151 @@
+"""What the TFTP server asks for each read request: which phone is it, and which file is that."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import defer
+
+from provd.errors import StoreError, TooBusy
+from provd.logs import escape
+from provd.model.documents import copy_json
+from provd.model.requests import RequestType
+
+if TYPE_CHECKING:
+    from provd.manager.files import Files
+    from provd.manager.pipeline import Identified, Pipeline
+    from provd.tftp.server import ReadResponse, TransferResult
+
+logger = logging.getLogger(__name__)
+
+ERR_UNDEF = b"\x00\x00"
+ERR_FNF = b"\x00\x01"
+
+
+class TftpFront:
+    """Handler of read requests: pipeline, then the plugin's TFTP service."""
+
+    def __init__(self, pipeline: Pipeline, files: Files) -> None:
+        self._pipeline = pipeline
+        self._files = files
+
+    def handle_read_request(self, request: dict[str, Any], response: ReadResponse) -> None:
+        """Answer a read request, now or later."""
+        started = time.perf_counter()
+        raw: bytes = request["packet"]["filename"]
+        ip = request["address"][0]
+        try:
+            filename = raw.rsplit(b"/", 1)[-1].decode("ascii")
+        except UnicodeDecodeError:
+            response.reject(ERR_FNF, "Invalid filename")
+            return
+        identified = self._pipeline.identify_now(RequestType.TFTP, request, ip, filename)
+        if identified is not None and self._serve_now(
+            request, response, identified, filename, started
+        ):
+            return
+        serving = defer.Deferred.fromCoroutine(
+            self._serve(request, response, identified, filename, started)
+        )
+        serving.addErrback(self._failed, response, raw)
+
+    def _path(self, root: str | None, raw: bytes) -> str | None:
+        if root is None:
+            return None
+        try:
+            name = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        return None if "\0" in name else self._files.resolve(root, name.split("/"))
+
+    def _serve_now(
+        self,
+        request: dict[str, Any],
+        response: ReadResponse,
+        identified: Identified,
+        filename: str,
+        started: float,
+    ) -> bool:
+        loaded, device = identified.loaded, identified.device
+        if loaded is None or device is None:
+            return False
+        root = getattr(loaded.plugin.tftp_service, "plain_root", None)
+        path = self._path(root, request["packet"]["filename"])
+        file = self._files.find_now(path, device["id"]) if path is not None else None
+        if file is None or file.content is None:
+            return False
+        self._pipeline.log_if_sensitive(loaded, filename, request["address"][0])
+        self._watch(request, response, identified, started)
+        response.accept_bytes(file.content)
+        return True
+
+    async def _serve(
+        self,
+        request: dict[str, Any],
+        response: ReadResponse,
+        identified: Identified | None,
+        filename: str,
+        started: float,
+    ) -> None:
+        ip = request["address"][0]
+        if identified is None:
+            identified = await self._pipeline.identify(RequestType.TFTP, request, ip, filename)
+        loaded, device = identified.loaded, identified.device
+        service = loaded.plugin.tftp_service if loaded is not None else None
+        if loaded is None or service is None:
+            self._watch(request, response, identified, started)
+            response.reject(ERR_FNF, "Nowhere to route this request")
+            return
+        self._pipeline.log_if_sensitive(loaded, filename, ip)
+        path = self._path(getattr(service, "plain_root", None), request["packet"]["filename"])
+        self._watch(request, response, identified, started)
+        if path is not None:
+            file = await self._files.find(path, device["id"] if device else None, loaded)
+            if file is not None and file.content is not None:
+                response.accept_bytes(file.content)
+                return
+        request["prov_dev"] = copy_json(device) if device is not None else None
+        service.handle_read_request(request, response)
+
+    @staticmethod
+    def _watch(
+        request: dict[str, Any], response: ReadResponse, identified: Identified, started: float
+    ) -> None:
+        """Write one log line when the transfer is over."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
+
+        def done(result: TransferResult) -> None:
+            device = identified.device or {}
+            logger.info(
+                "<%d> tftp %s RRQ %s: %s, %d bytes in %.1f ms, device %s, mac %s, plugin %s",
+                identified.number,
+                request["address"][0],
+                escape(request["packet"]["filename"].decode("latin-1")),
+                "ok" if result.ok else result.error,
+                result.bytes_sent,
+                (time.perf_counter() - started) * 1000,
+                device.get("id"),
+                device.get("mac"),
+                identified.loaded.id if identified.loaded else None,
+            )
+
+        response.on_done = done
+
+    @staticmethod
+    def _failed(failure: Any, response: ReadResponse, raw: bytes) -> None:
+        name = escape(raw.decode("latin-1"))
+        if failure.check(StoreError, TooBusy):
+            logger.error("the TFTP request for %s cannot be served now: %s", name, failure.value)
+        else:
+            logger.error(
+                "the TFTP request for %s failed",
+                name,
+                exc_info=(failure.type, failure.value, failure.getTracebackObject()),
+            )
+        try:
+            response.reject(ERR_UNDEF, "Internal processing error")
+        except ValueError:
+            logger.debug("the TFTP request for %s was answered before it failed", name)

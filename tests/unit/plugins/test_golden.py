@@ -1,0 +1,178 @@
+"""What vendor plugins render, against files under plugins/<family>/tests/golden.
+
+A case is a directory `<series>/<model>/<case>` that holds device.json, raw_config.json, perhaps
+settings.json (what the daemon's settings say of the plugin), and the files under expected/. A case
+without device.json shows the common files. `<series>` ends the plugin id: provd-<family>-<series>.
+"""
+
+import copy
+import glob
+import os
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests.unit.plugins import vendor_plugins
+from tests.unit.plugins.vendor_plugins import read_json
+
+# How each vendor's phones read their files: content -> list of (key, value).
+PARSERS = {"yealink": vendor_plugins.parse_yealink}
+
+ODD_TEXTS = (
+    "\"quoted\" & <tagged> 'apostrophe' %NULL% {{ raw }} {% endif %} $PN \\n # ;",
+    "line\nfeed = 1\r\nreturn\rtab\tvertical\vform\f",
+    "next\x85line\u2028line\u2029paragraph\x00null\x1b[0m",
+    "Zoé Дарья 電話 \N{TELEPHONE RECEIVER} \ud800",
+    "   ",
+    "#!version:1.0.0.1",
+)
+# What a user or an operator types freely.
+FREE_TEXTS = ("display_name", "label", "password", "admin_password")
+
+
+def cases():
+    for family in vendor_plugins.families():
+        pattern = os.path.join(family, "tests", "golden", "*", "*", "*", "raw_config.json")
+        for path in sorted(glob.glob(pattern)):
+            directory = os.path.dirname(path)
+            yield pytest.param(
+                os.path.basename(family),
+                directory,
+                id=os.path.relpath(directory, vendor_plugins.ROOT).replace("/tests/golden", ""),
+            )
+
+
+ALL_CASES = list(cases())
+DEVICE_CASES = [
+    case for case in ALL_CASES if os.path.exists(os.path.join(case.values[1], "device.json"))
+]
+
+
+class Case:
+    def __init__(self, family, directory, load_plugin):
+        self.expected = os.path.join(directory, "expected")
+        self.parser = PARSERS[family]
+        self.raw_config = read_json(directory, "raw_config.json")
+        self.device = read_json(directory, "device.json", default={})
+        series = os.path.relpath(directory, vendor_plugins.ROOT).split(os.sep)[3]
+        self.plugin = load_plugin(
+            f"provd-{family}-{series}", read_json(directory, "settings.json", default={})
+        )
+
+    def render(self, device=None, raw_config=None):
+        device = copy.deepcopy(device or self.device)
+        raw_config = copy.deepcopy(raw_config or self.raw_config)
+        if device:
+            files = self.plugin.render(device, raw_config)
+        else:
+            files = self.plugin.render_common(raw_config)
+        return {file.name: file.content for file in files}
+
+    def parse(self, files):
+        parsed = {}
+        for name, content in files.items():
+            if name.endswith(".xml"):
+                ET.fromstring(content)
+            elif not name.endswith(".pem"):
+                parsed[name] = self.parser(content)
+        return parsed
+
+
+@pytest.fixture
+def case(request, load_plugin):
+    return Case(*request.param, load_plugin)
+
+
+def each(parameters):
+    return pytest.mark.parametrize(
+        "case",
+        [pytest.param(parameter.values, id=parameter.id) for parameter in parameters],
+        indirect=True,
+    )
+
+
+@each(ALL_CASES)
+def test_rendered_files_are_those_expected(case, update_golden):
+    files = case.render()
+    if update_golden:
+        write_expected(case.expected, files)
+    expected = {}
+    for name in os.listdir(case.expected):
+        with open(os.path.join(case.expected, name), "rb") as stream:
+            expected[name] = stream.read()
+    assert sorted(files) == sorted(expected)
+    for name, content in files.items():
+        assert content.decode().splitlines() == expected[name].decode().splitlines(), name
+        assert content == expected[name], name
+
+
+def write_expected(directory, files):
+    os.makedirs(directory, exist_ok=True)
+    for name in set(os.listdir(directory)) - files.keys():
+        os.unlink(os.path.join(directory, name))
+    for name, content in files.items():
+        with open(os.path.join(directory, name), "wb") as stream:
+            stream.write(content)
+
+
+@each(ALL_CASES)
+def test_the_format_s_own_parser_reads_what_is_rendered(case):
+    parsed = case.parse(case.render())
+    assert parsed
+    assert all(parsed.values())
+
+
+@each(ALL_CASES)
+def test_rendering_twice_gives_the_same_bytes_and_changes_no_argument(case):
+    device, raw_config = copy.deepcopy(case.device), copy.deepcopy(case.raw_config)
+    if device:
+        once = [*case.plugin.render(device, raw_config)]
+        again = [*case.plugin.render(device, raw_config)]
+    else:
+        once = [*case.plugin.render_common(raw_config)]
+        again = [*case.plugin.render_common(raw_config)]
+    assert once == again
+    assert device == case.device
+    assert raw_config == case.raw_config
+
+
+@each(DEVICE_CASES)
+def test_two_devices_share_no_file_name_among_them_nor_with_the_common_files(case):
+    other = {**case.device, "mac": "80:5e:c0:ff:ff:fe", "id": "other"}
+    assert other["mac"] != case.device["mac"]
+    names = set(case.plugin.file_names(case.device))
+    other_names = set(case.plugin.file_names(other))
+    common = {file.name for file in case.plugin.render_common(dict(vendor_plugins.BASE_RAW_CONFIG))}
+    assert names
+    assert common
+    assert names.isdisjoint(other_names)
+    assert common.isdisjoint(names | other_names)
+
+
+@each(DEVICE_CASES)
+def test_every_rendered_file_is_among_the_names_to_remove(case):
+    assert set(case.render()) <= set(case.plugin.file_names(case.device))
+
+
+def with_free_texts(value, text):
+    """Return a copy of a document where every free text is `text`."""
+    if isinstance(value, list):
+        return [with_free_texts(item, text) for item in value]
+    if isinstance(value, dict):
+        return {
+            key: text if key in FREE_TEXTS and item else with_free_texts(item, text)
+            for key, item in value.items()
+        }
+    return value
+
+
+@each(DEVICE_CASES)
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=range(len(ODD_TEXTS)))
+def test_odd_texts_neither_add_nor_remove_nor_change_another_key(case, text):
+    plain = case.parse(case.render(raw_config=with_free_texts(case.raw_config, "plain")))
+    odd = case.parse(case.render(raw_config=with_free_texts(case.raw_config, text)))
+    assert sorted(odd) == sorted(plain)
+    for name, pairs in plain.items():
+        assert [key for key, _ in odd[name]] == [key for key, _ in pairs]
+        for (key, odd_value), (_, value) in zip(odd[name], pairs, strict=True):
+            assert odd_value == value or "plain" in value, key

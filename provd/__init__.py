@@ -57,7 +57,7 @@ class _Alias(Loader):
 
 
 class _LegacyFinder(MetaPathFinder):
-    """Finds `provd.plugins` and the like in `provd.compat`, which is imported at first need only."""
+    """Finds `provd.plugins` and the like in `provd.compat`, imported at first need only."""
 
     def find_spec(
         self,
@@ -71,7 +71,8 @@ class _LegacyFinder(MetaPathFinder):
             return None
         compat = importlib.import_module("provd.compat")
         compat.install()
-        module = sys.modules[fullname]
+        # Found under its name, a module would be executed again by the loader in its own spec.
+        module = sys.modules.pop(fullname)
         return ModuleSpec(fullname, _Alias(module), is_package=hasattr(module, "__path__"))
 
 

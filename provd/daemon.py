@@ -263,15 +263,17 @@ class Daemon(service.MultiService):
         for plugin_id in self._host.installed_ids():
             self._host.load_one_of_all(plugin_id)
             await self._jobs.pause()
-        await self._listen()
-        if general.install_all_plugins:
-            await self._install_all()
+        # What lives as long as the daemon need not be looked at by the collector again and again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
+        await self._listen()
+        if general.install_all_plugins:
+            await self._install_all()
         self._ready = True
         self._announce()
         self._jobs.start("comparison of rendered files", self._manager.compare_all())
+        self._jobs.start("compilation of templates", self._plugins.compile_templates())
 
     async def _first_start(self) -> None:
         """Fill an empty store: from an older installation beside it, or with base documents."""

@@ -48,6 +48,9 @@ def setup(*, verbose: bool, log_file: str | None, security_log_file: str | None)
     Files are opened in append mode, so that logrotate's copytruncate works. Raises OSError if one
     cannot be opened.
     """
+    # Nothing below shows who logged from where; not asking saves a third of each line's cost.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # type: ignore[attr-defined]  # noqa: SLF001 - as its HOWTO advises
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)

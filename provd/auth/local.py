@@ -169,9 +169,7 @@ class LocalAuthorizer:
         if self._file.read() is not None:
             return
         token = self._file.create(ADMIN, ["provd.#"])
-        descriptor = os.open(
-            self._admin_token_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
-        )
+        descriptor = os.open(self._admin_token_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as stream:
             os.fchmod(stream.fileno(), 0o600)
             stream.write(f"{token}\n")
@@ -227,7 +225,9 @@ class LocalAuthorizer:
 def _parse_duration(text: str) -> datetime.timedelta:
     match = re.fullmatch(r"(\d+)([hdw])", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; allowed are forms such as 12h, 30d, 8w")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not allowed; allowed are forms such as 12h, 30d, 8w"
+        )
     unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
     return datetime.timedelta(**{unit: int(match[1])})
 

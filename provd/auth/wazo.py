@@ -140,7 +140,9 @@ class WazoAuthorizer:
             except AuthenticationFailed as error:
                 delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
                 failures += 1
-                logger.error("wazo-auth refuses the service key, next try in %d s: %s", delay, error)
+                logger.error(
+                    "wazo-auth refuses the service key, next try in %d s: %s", delay, error
+                )
             else:
                 delay = RENEW_SECONDS
                 failures = 0

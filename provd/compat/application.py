@@ -59,6 +59,13 @@ async def _or_none(document: Awaitable[Document]) -> Document | None:
     return found
 
 
+def _id_of(document: Document) -> str:
+    document_id = document.get("id")
+    if not isinstance(document_id, str):
+        raise InvalidId("a document without id cannot be updated")
+    return document_id
+
+
 class PluginsView(Mapping[str, Plugin]):
     """The loaded plugins by id, live; observers are told when one comes or goes."""
 
@@ -125,7 +132,7 @@ class ParametersView(AbstractConfigurationService):
             refusal = setting.result
             if refusal.check(InvalidParameterError):
                 setting.addErrback(lambda _: None)
-                raise refusal.value
+                refusal.raiseException()
         return setting
 
 
@@ -173,9 +180,7 @@ class Application:
         return defer.Deferred.fromCoroutine(self._dev_update(copy_json(device)))
 
     async def _dev_update(self, device: Document) -> None:
-        device_id = device.get("id")
-        if not isinstance(device_id, str):
-            raise InvalidId("a device without id cannot be updated")
+        device_id = _id_of(device)
 
         def change(old: Document) -> Change:
             # Each attempt starts from a copy, as the manager completes what it gets.
@@ -203,8 +208,7 @@ class Application:
         self, selector: Selector, *args: Any, **kwargs: Any
     ) -> defer.Deferred[Document | None]:
         """Fire with the first device that matches, or None."""
-        finding = self.dev_find(selector, *args, **{**kwargs, "limit": 1})
-        return finding.addCallback(lambda found: next(found, None))
+        return self.dev_find(selector, *args, **{**kwargs, "limit": 1}).addCallback(next, None)
 
     def dev_reconfigure(self, id: str) -> defer.Deferred[None]:  # noqa: A002
         """Render a device again."""
@@ -215,6 +219,22 @@ class Application:
         return defer.Deferred.fromCoroutine(self._manager.synchronize_device(id))
 
     # Configs
+
+    def cfg_insert(self, config: Document) -> defer.Deferred[str]:
+        """Store a new config; fires with its id."""
+        return defer.Deferred.fromCoroutine(self._manager.insert_config(config))
+
+    def cfg_update(self, config: Document) -> defer.Deferred[None]:
+        """Replace the config that has the id of `config`."""
+
+        async def update() -> None:
+            await self._manager.replace_config(_id_of(config), config)
+
+        return defer.Deferred.fromCoroutine(update())
+
+    def cfg_delete(self, id: str) -> defer.Deferred[None]:  # noqa: A002
+        """Delete a config."""
+        return defer.Deferred.fromCoroutine(self._manager.delete_config(id))
 
     def cfg_retrieve(self, id: str) -> defer.Deferred[Document | None]:  # noqa: A002
         """Fire with a config, or None."""
@@ -231,6 +251,12 @@ class Application:
         return defer.Deferred.fromCoroutine(
             _found(self._manager.find_configs, build_query(selector, *args, **kwargs))
         )
+
+    def cfg_find_one(
+        self, selector: Selector, *args: Any, **kwargs: Any
+    ) -> defer.Deferred[Document | None]:
+        """Fire with the first config that matches, or None."""
+        return self.cfg_find(selector, *args, **{**kwargs, "limit": 1}).addCallback(next, None)
 
     def cfg_create_new(self) -> defer.Deferred[str | None]:
         """Store a new config made from the autocreate config; fires with its id, or None."""

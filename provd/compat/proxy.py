@@ -18,7 +18,7 @@ class DynProxyHandler(urllib.request.ProxyHandler):
 
     def _open(self, request: urllib.request.Request, protocol: str) -> Any:
         proxy = self._proxies.get(protocol)
-        return self.proxy_open(request, proxy, protocol) if proxy else None  # type: ignore[attr-defined]
+        return self.proxy_open(request, proxy, protocol) if proxy else None
 
     def http_open(self, request: urllib.request.Request) -> Any:
         return self._open(request, "http")

@@ -56,9 +56,7 @@ def iso_weekdays(source: str, namespace: dict[str, Any]) -> None:
         (tzinform, _ISO_TZINFORM),
         (timezones.get_timezone_info, _get_timezone_info_iso),
     )
-    found = [
-        (name, new) for name, value in namespace.items() for old, new in swaps if value is old
-    ]
+    found = [(name, new) for name, value in namespace.items() for old, new in swaps if value is old]
     if found and not _calls(source, "week_start_on_monday"):
         namespace.update(found)
 

@@ -57,6 +57,7 @@ class DeferredRWLock:
         self._waiting: deque[tuple[defer.Deferred[Any], _Side, bool]] = deque()
         self._readers = 0
         self._writing = False
+        self._waking = False
 
     def enqueue(self, waiting: defer.Deferred[Any], side: _Side, *, exclusive: bool) -> None:
         """Take a place in the queue; for the two sides only."""
@@ -66,12 +67,7 @@ class DeferredRWLock:
     def forget(self, waiting: defer.Deferred[Any]) -> None:
         """Give up a place in the queue; for the two sides only."""
         self._waiting = deque(entry for entry in self._waiting if entry[0] is not waiting)
-        # Who gave up may have been all that others waited for, but must not see them start first.
-        waiting.addErrback(self._wake_after)
-
-    def _wake_after(self, failure: Any) -> Any:
         self._wake()
-        return failure
 
     def release(self, *, exclusive: bool) -> None:
         """Give the lock back; for the two sides only."""
@@ -86,13 +82,20 @@ class DeferredRWLock:
         self._wake()
 
     def _wake(self) -> None:
-        while self._waiting:
-            waiting, side, exclusive = self._waiting[0]
-            if self._writing or (exclusive and self._readers):
-                return
-            self._waiting.popleft()
-            if exclusive:
-                self._writing = True
-            else:
-                self._readers += 1
-            waiting.callback(side)
+        # Who is woken may release at once, and be one of thousands: no call within the call.
+        if self._waking:
+            return
+        self._waking = True
+        try:
+            while self._waiting:
+                waiting, side, exclusive = self._waiting[0]
+                if self._writing or (exclusive and self._readers):
+                    return
+                self._waiting.popleft()
+                if exclusive:
+                    self._writing = True
+                else:
+                    self._readers += 1
+                waiting.callback(side)
+        finally:
+            self._waking = False

@@ -7,12 +7,14 @@ file is answered in one go: no Deferred, no thread, no copy of its document.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet import defer
 from twisted.web import resource, server, static
+from twisted.web.http import NOT_MODIFIED
 
 from provd.errors import ClientAddressError, StoreError, TooBusy
 from provd.http.address import forwarded_address
@@ -40,13 +42,13 @@ class PhoneHttpRequest(server.Request):
     prov_dev: dict[str, Any] | None = None
     tenant_uuid: str | None = None
     client_address: str = ""
-    number = 0
     started = 0.0
     _body = 0
 
     def process(self) -> None:
         """Answer; the site counts it until it is finished or lost."""
-        site: Any = self.channel.site
+        channel: Any = self.channel
+        site = channel.site
         site.active += 1
         self.notifyFinish().addBoth(site.one_less)
         super().process()
@@ -86,6 +88,9 @@ class PhoneSite(server.Site):
         super().__init__(root, timeout=KEEP_ALIVE_SECONDS, reactor=reactor)
         self.active = 0
         """How many requests are being answered."""
+
+    def log(self, request: Any) -> None:
+        """Write nothing: `PhoneResource` has its own line for each request."""
 
     def one_less(self, _result: Any) -> None:
         """Count a request that is over."""
@@ -179,33 +184,46 @@ class PhoneResource(resource.Resource):
         self, request: PhoneHttpRequest, identified: Identified, filename: str
     ) -> Any | None:
         """Answer with a small file of a known phone; None if it takes more than that."""
-        loaded = identified.loaded
-        if (
-            loaded is None
-            or request.method != b"GET"
-            or request.requestHeaders.hasHeader(b"range")
-            or not self._may_see(request, identified)
-        ):
+        loaded, device = identified.loaded, identified.device
+        if loaded is None or device is None or not self._may_see(request, identified):
             return None
         service = loaded.plugin.http_service
-        root = getattr(service, "plain_root", None)
-        if root is None or hasattr(service, "path_preprocess"):
-            return None
-        path = self._path(root, request)
-        device = identified.device
-        if path is None or device is None:
+        path = self._plain_path(service, request)
+        if path is None:
             return None
         file = self._files.find_now(path, device["id"])
-        if file is None or file.content is None:
+        if file is None and not self._files.is_surely_absent(path, loaded):
             return None
-        content_type = self._content_type(service, filename)
-        if content_type is None:
+        body = self._plain_body(service, request, file, filename)
+        if body is None:
             return None
         self._pipeline.log_if_sensitive(loaded, filename, request.client_address)
-        request.prov_dev = device
-        body = self._write_head(request, file, content_type)
         self._log(request, identified, len(body))
         return body
+
+    def _plain_path(self, service: Any, request: PhoneHttpRequest) -> str | None:
+        """Return the path of a plain GET of a file below a plain directory, else None."""
+        root = getattr(service, "plain_root", None)
+        if (
+            root is None
+            or request.method != b"GET"
+            or request.requestHeaders.hasHeader(b"range")
+            or hasattr(service, "path_preprocess")
+        ):
+            return None
+        return self._path(root, request)
+
+    def _plain_body(
+        self, service: Any, request: PhoneHttpRequest, file: CachedFile | None, filename: str
+    ) -> bytes | None:
+        """Return the body, headers set; None for what must be streamed or needs more headers."""
+        if file is None:
+            not_found: bytes = service.childNotFound.render(request)
+            return not_found
+        content_type = self._content_type(service, filename)
+        if file.content is None or content_type is None:
+            return None
+        return self._write_head(request, file, content_type)
 
     def _path(self, root: str, request: PhoneHttpRequest) -> str | None:
         try:
@@ -252,7 +270,6 @@ class PhoneResource(resource.Resource):
             identified = await self._pipeline.identify(
                 RequestType.HTTP, request, request.client_address, filename
             )
-        request.number = identified.number
         loaded = identified.loaded
         device = identified.device
         service = loaded.plugin.http_service if loaded is not None else None
@@ -261,11 +278,15 @@ class PhoneResource(resource.Resource):
             return
         request.prov_dev = copy_json(device) if device is not None else None
         self._pipeline.log_if_sensitive(loaded, filename, request.client_address)
-        root = getattr(service, "plain_root", None)
-        path = self._path(root, request) if root is not None else None
-        if path is not None and request.method == b"GET":
+        path = self._plain_path(service, request)
+        if path is not None:
             # Whoever asks: what is served is fresh, and what was removed is back.
-            await self._files.find(path, device["id"] if device else None, loaded)
+            file = await self._files.find(path, device["id"] if device else None, loaded)
+            if file is not None or not os.path.lexists(path):
+                body = self._plain_body(service, request, file, filename)
+                if body is not None:
+                    self._send(request, body, identified)
+                    return
         preprocess = getattr(service, "path_preprocess", None)
         if preprocess is not None:
             preprocess(request)
@@ -297,7 +318,11 @@ class PhoneResource(resource.Resource):
             return
         if isinstance(body, str):
             body = body.encode()
-        request.setHeader(b"content-length", b"%d" % len(body))
+        self._send(request, body, identified)
+
+    def _send(self, request: PhoneHttpRequest, body: bytes, identified: Identified) -> None:
+        if request.code != NOT_MODIFIED:
+            request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(body)])
         request.write(body)
         self._log(request, identified, len(body))
         request.finish()

@@ -22,10 +22,13 @@ class Configs:
         self.base_raw_config = base_raw_config
         self.cache = DocumentCache(store, "configs", limit)
 
-    def stamp(self, config_id: str) -> Stamp | None:
+    def stamp(
+        self, config_id: str, unsaved: Mapping[str, dict[str, Any]] | None = None
+    ) -> Stamp | None:
         """Return ids and revisions of a config and its ancestors, 0 for an unknown one.
 
-        None if some of it is not remembered; `closure` remembers it.
+        None if some of it is not remembered; `closure` remembers it. Documents in `unsaved` have
+        no revision yet: theirs shows as -1.
         """
         peek = self.cache.peek
         found: list[tuple[str, int]] = []
@@ -33,14 +36,18 @@ class Configs:
         pending = [config_id]
         while pending:
             current = pending.pop()
-            record = peek(current)
-            if record is None:
+            if unsaved and current in unsaved:
+                found.append((current, -1))
+                parents = unsaved[current]["parent_ids"]
+            elif (record := peek(current)) is not None:
+                found.append((current, record.revision))
+                parents = record.document["parent_ids"]
+            else:
                 if not self.cache.is_absent(current):
                     return None
                 found.append((current, 0))
                 continue
-            found.append((current, record.revision))
-            for parent in record.document["parent_ids"]:
+            for parent in parents:
                 if parent not in seen:
                     seen.add(parent)
                     pending.append(parent)

@@ -33,11 +33,12 @@ _MAX_KEY_BYTES = 1024
 class _WatchedHttp:
     """A request of a phone, as extractors see it; notes which headers they read."""
 
-    __slots__ = ("_memo", "_request")
+    __slots__ = ("_memo", "_request", "phone_request")
 
     def __init__(self, request: Any, memo: _Memo) -> None:
         self._request = request
         self._memo = memo
+        self.phone_request: Any = None
 
     def getHeader(self, name: bytes | str) -> Any:
         self._memo.note_header(name)
@@ -52,11 +53,12 @@ class _WatchedHttp:
 class _WatchedTftp(dict[str, Any]):
     """A TFTP request, as extractors see it; notes when they read the address."""
 
-    __slots__ = ("_memo",)
+    __slots__ = ("_memo", "phone_request")
 
     def __init__(self, request: dict[str, Any], memo: _Memo) -> None:
         super().__init__(request)
         self._memo = memo
+        self.phone_request: Any = None
 
     def __getitem__(self, key: str) -> Any:
         if key != "packet":

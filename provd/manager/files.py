@@ -105,6 +105,14 @@ class Files:
             return None
         return self._cache.get(path)
 
+    def is_surely_absent(self, path: str, loaded: LoadedPlugin) -> bool:
+        """Tell whether there is no such file, nor one that could be written again."""
+        return (
+            self._manager.owner(path) is None
+            and path not in loaded.common_files
+            and not os.path.lexists(path)
+        )
+
     async def find(
         self, path: str, device_id: str | None, loaded: LoadedPlugin
     ) -> CachedFile | None:

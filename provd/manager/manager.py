@@ -156,9 +156,7 @@ class DeviceManager:
     ) -> list[Document]:
         """Return the devices of `tenants` that match, as `query` orders and cuts them."""
         if tenants is not None:
-            selector = dict(query.selector)
-            selector["tenant_uuid"] = {"$in": sorted(tenants)}
-            query = attrs.evolve(query, selector=selector)
+            query = attrs.evolve(query, selector=_within(tenants, query.selector))
         return [record.document for record in await self._store.find("devices", query)]
 
     async def count_devices(self, selector: Mapping[str, Any]) -> int:
@@ -213,8 +211,7 @@ class DeviceManager:
                 self.configs.cache.written(None, Record(config, revisions[0]))
             record = Record(device, revisions[-1])
             self.devices.written(None, record)
-            if config is None:
-                self._note_fresh(record, plan)
+            self._note_fresh(record, _saved(plan, config, revisions[0]))
             return record
 
     async def insert_new(self, device: Document, config: Document | None) -> Record:
@@ -306,8 +303,8 @@ class DeviceManager:
             self.configs.cache.written(None, Record(config, revisions[0]))
         stored = Record(new, revisions[-1])
         self.devices.written(old, stored)
-        if plan is not None and config is None:
-            self._note_fresh(stored, plan)
+        if plan is not None:
+            self._note_fresh(stored, _saved(plan, config, revisions[0]))
         if old.get("config") != new.get("config"):
             await self._drop_if_transient(old.get("config"))
         return stored
@@ -382,11 +379,12 @@ class DeviceManager:
             extra = {unsaved["id"]: unsaved} if unsaved is not None else None
             while True:
                 closure = await self.configs.closure(config_id, extra)
-                stamp = None if extra else self.configs.stamp(config_id)
+                stamp = self.configs.stamp(config_id, extra)
                 if stamp is None or all(
-                    (record := self.configs.cache.peek(found)) is None
+                    revision < 0
+                    or (record := self.configs.cache.peek(found)) is None
                     or record.document is closure.get(found)
-                    for found, _ in stamp
+                    for found, revision in stamp
                 ):
                     break
         raw_config = None
@@ -415,10 +413,10 @@ class DeviceManager:
     def _render(self, device: Document, plan: Plan, previous: Document | None) -> bool:
         """Write the files of a device as planned; return whether its plugin accepted it.
 
-        `previous` is the document the device had, whose files go first.
+        `previous` is the document the device had, whose files go first; None for a new device.
         """
         device_id = device["id"]
-        state = self._states.load(device_id)
+        state = self._states.load(device_id) if previous is not None else None
         self._states.begin(device_id, state)
         self._verified.pop(device_id, None)
         self._deconfigure(state, previous)
@@ -571,13 +569,17 @@ class DeviceManager:
         """Bring every device up to date, and remove files of devices that are gone."""
         ids = await self._store.find_ids("devices", {})
         known = set(ids)
-        leftovers = []
-        for state in self._states.all():
-            if state.device["id"] not in known:
-                leftovers.append(state.device)
-        for device in leftovers:
-            if await self.devices.get(device["id"]) is None:
-                self._remove_files(device)
+        leftovers: list[str] = []
+
+        async def look_at(path: str) -> None:
+            state = self._states.read(path)
+            if state is None or state.device["id"] in known:
+                return
+            if await self.devices.get(state.device["id"]) is None:
+                self._remove_files(state.device)
+                leftovers.append(state.device["id"])
+
+        await self._jobs.for_each(self._states.paths(), look_at)
         before = self.renders
         await self._jobs.for_each(ids, self.refresh)
         logger.info(
@@ -798,6 +800,28 @@ class DeviceManager:
 
         await self._jobs.for_each(ids, delete)
         return len(ids)
+
+
+def _within(tenants: Collection[str], selector: Mapping[str, Any]) -> Document:
+    """Return `selector` narrowed to the devices of `tenants`; it can never widen the view."""
+    asked = selector.get("tenant_uuid")
+    condition: Document
+    if "tenant_uuid" not in selector:
+        condition = {"$in": sorted(tenants)}
+    elif isinstance(asked, dict) and asked:
+        allowed = asked.get("$in", tenants)
+        condition = {**asked, "$in": sorted(tenant for tenant in tenants if tenant in allowed)}
+    else:
+        condition = {"$in": [tenant for tenant in tenants if tenant == asked]}
+    return {**selector, "tenant_uuid": condition}
+
+
+def _saved(plan: Plan, config: Document | None, revision: int) -> Plan:
+    """Return `plan` with the revision that its unsaved config got."""
+    if config is None or plan.stamp is None:
+        return plan
+    stamp = tuple((name, revision if known < 0 else known) for name, known in plan.stamp)
+    return attrs.evolve(plan, stamp=stamp)
 
 
 def sip_username(config: Mapping[str, Any] | None) -> str | None:

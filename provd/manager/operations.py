@@ -1,66 +1,16 @@
-"""Long operations that a client may watch: their state, their children, and their status text.
-
-Grammar of the text: `[label|]state[;current[/end]](child)…` (contract: REST API §1.10).
-"""
+"""The operations of a collection, kept so that clients can watch them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from provd.errors import OperationNotFound
+from provd.model.operations import FAIL, PROGRESS, SUCCESS, WAITING, Operation
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-WAITING = "waiting"
-PROGRESS = "progress"
-SUCCESS = "success"
-FAIL = "fail"
+__all__ = ["FAIL", "PROGRESS", "SUCCESS", "WAITING", "Operation", "Operations"]
 
 EXPIRY_SECONDS = 3600.0
 MAX_OPERATIONS = 1000
-
-
-class Operation:
-    """An operation in progress; `current` and `end` count whatever the operation counts."""
-
-    def __init__(
-        self,
-        label: str | None = None,
-        state: str = WAITING,
-        current: int | None = None,
-        end: int | None = None,
-        children: Iterable[Operation] = (),
-    ) -> None:
-        self.label = label
-        self.state = state
-        self.current = current
-        self.end = end
-        self.children = list(children)
-        self.error: str | None = None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether it ended, well or not."""
-        return self.state in {SUCCESS, FAIL}
-
-    def format(self) -> str:
-        """Return the status text."""
-        text = f"{self.label}|" if self.label else ""
-        text += self.state
-        if self.current is not None:
-            text += f";{self.current}"
-            if self.end:
-                text += f"/{self.end}"
-        return text + "".join(f"({child.format()})" for child in self.children)
-
-    def fail(self, error: str) -> None:
-        """End badly, and all unfinished children too."""
-        for child in self.children:
-            if not child.is_finished:
-                child.fail(error)
-        self.error = error
-        self.state = FAIL
 
 
 class Operations:

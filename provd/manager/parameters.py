@@ -48,17 +48,17 @@ DESCRIPTIONS = (
     ),
     Description(
         "http_proxy",
-        "The proxy for HTTP requests. Format is \"http://[user:password@]host:port\"",
+        'The proxy for HTTP requests. Format is "http://[user:password@]host:port"',
         "Le mandataire pour les requêtes HTTP. Le format est « http://[user:password@]host:port »",
     ),
     Description(
         "ftp_proxy",
-        "The proxy for FTP requests. Format is \"http://[user:password@]host:port\"",
+        'The proxy for FTP requests. Format is "http://[user:password@]host:port"',
         "Le mandataire pour les requêtes FTP. Le format est « http://[user:password@]host:port »",
     ),
     Description(
         "https_proxy",
-        "The proxy for HTTPS requests. Format is \"host:port\"",
+        'The proxy for HTTPS requests. Format is "host:port"',
         "Le mandataire pour les requêtes HTTPS. Le format est « host:port »",
     ),
     Description(
@@ -116,7 +116,10 @@ def _https_proxy(value: Any) -> str | None:
 def _nat(value: Any) -> str | None:
     if value is None:
         return None
-    if isinstance(value, int | str) and str(int(value) if isinstance(value, bool) else value) in {"0", "1"}:
+    if isinstance(value, int | str) and str(int(value) if isinstance(value, bool) else value) in {
+        "0",
+        "1",
+    }:
         return str(int(value))
     raise InvalidParameter(f"NAT: {value!r} is not allowed; allowed are 0 and 1")
 

@@ -162,8 +162,14 @@ class PluginManager:
                 await self._configure_devices(plugin_id)
             raise
         await self._in_thread(swap.commit)
+        await self._in_thread(self._host.compile_templates, plugin_id)
         await self._in_thread(self._repository.drop_archive, entry)
         await self._configure_devices(plugin_id)
+
+    async def compile_templates(self) -> None:
+        """Compile the templates of all plugins that were not compiled yet; for a start."""
+        for loaded in self._host:
+            await self._in_thread(self._host.compile_templates, loaded.id)
 
     async def _configure_devices(self, plugin_id: str) -> None:
         async def refresh(device_id: str) -> None:

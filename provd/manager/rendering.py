@@ -76,13 +76,17 @@ class RenderStates:
         return state
 
     def begin(self, device_id: str, previous: RenderState | None) -> None:
-        """Remove the state: from here to `save`, the files of the device are in doubt."""
+        """Remove the state: from here to `save`, the files of the device are in doubt.
+
+        `previous` is what `load` gave; with None there is nothing to remove.
+        """
+        if previous is None:
+            return
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path(device_id))
-        if previous is not None:
-            for file in previous.files:
-                if self._owners.get(file) == device_id:
-                    del self._owners[file]
+        for file in previous.files:
+            if self._owners.get(file) == device_id:
+                del self._owners[file]
 
     def save(self, state: RenderState) -> None:
         """Write the state, in one step."""
@@ -107,13 +111,17 @@ class RenderStates:
         for file in state.files:
             self._owners[file] = state.device["id"]
 
-    def all(self) -> Iterator[RenderState]:
-        """Yield every state, in no order."""
+    def paths(self) -> Iterator[str]:
+        """Yield the path of every state file, in no order; what a crash left half-written goes."""
         for root, _, names in os.walk(self._directory):
             for name in names:
                 path = os.path.join(root, name)
                 if name.endswith(".tmp"):
                     with contextlib.suppress(OSError):
                         os.unlink(path)
-                elif (state := self._read(path)) is not None:
-                    yield state
+                else:
+                    yield path
+
+    def read(self, path: str) -> RenderState | None:
+        """Return the state in a file that `paths` gave; None if it is gone or damaged."""
+        return self._read(path)

@@ -28,7 +28,11 @@ class DhcpInfo:
 
 def parse_option(text: object) -> tuple[int, str]:
     """Return code and value of an option such as `06041.62`: three digits, then hex bytes."""
-    if not isinstance(text, str) or len(text) < 3 or not (text[:3].isascii() and text[:3].isdigit()):
+    if (
+        not isinstance(text, str)
+        or len(text) < 3
+        or not (text[:3].isascii() and text[:3].isdigit())
+    ):
         raise InvalidDocument("options: an option begins by its code, three decimal digits")
     code = int(text[:3])
     if code > 255:

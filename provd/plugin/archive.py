@@ -59,14 +59,14 @@ logger = logging.getLogger(__name__)
 PLUGIN_INFO = "plugin-info"
 MAX_BYTES = 512 * 1024 * 1024
 MAX_MEMBERS = 50_000
+MAX_PATH = 1024
+CHUNK = 256 * 1024
 
 # Bytes of headers that one member, and all of them, may take.
 _MEMBER_HEADERS = 16 * 1024
 _ALL_HEADERS = 128 * 1024 * 1024
 # GNU tar pads an archive with zeros to a multiple of its record, which is at most this in practice.
 _MAX_PADDING = 1024 * 1024
-_CHUNK = 256 * 1024
-_MAX_PATH = 1024
 _MAX_NAME = 255
 _END_BLOCK = bytes(tarfile.BLOCKSIZE)
 
@@ -92,10 +92,10 @@ def check_bare_filename(name: str) -> str:
     """Return `name` if it names a visible file with no directory; raises ArchiveError."""
     if name.startswith(".") or "/" in name:
         raise ArchiveError(f"{name!r} is not a bare file name")
-    return _check_name(name)
+    return check_name(name)
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
     """Return `name` if it may be one part of a path; raises ArchiveError."""
     if not name or name == "..":
         raise ArchiveError(f"{name!r} is not a file name")
@@ -107,21 +107,23 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _split(name: str) -> list[str]:
+def split_name(name: str) -> list[str]:
     """Return the parts of a member's name, none of which leads up; raises ArchiveError."""
     if name.startswith("/"):
         raise ArchiveError(f"member {name!r} has an absolute name")
-    if len(name) > _MAX_PATH:
-        raise ArchiveError(f"member {name[:64]!r}… has a name longer than {_MAX_PATH} characters")
+    if len(name) > MAX_PATH:
+        raise ArchiveError(f"member {name[:64]!r}… has a name longer than {MAX_PATH} characters")
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in parts:
         raise ArchiveError(f"member {name!r} has '..' in its name")
     for part in parts:
-        _check_name(part)
+        check_name(part)
     return parts
 
 
-class _Kind(enum.Enum):
+class MemberKind(enum.Enum):
+    """What a member of an archive may be."""
+
     FILE = "file"
     COPY = "hard link"
     DIRECTORY = "directory"
@@ -133,13 +135,13 @@ class _Member:
     """One checked thing to create; `path` starts with the plugin id and is normal."""
 
     path: str
-    kind: _Kind
+    kind: MemberKind
     size: int = 0
     is_executable: bool = False
     target: str = ""
 
 
-class _Stream:
+class ArchiveStream:
     """A decompressed archive, read forwards only; tarfile reads the headers, within limits."""
 
     def __init__(self, source: BinaryIO) -> None:
@@ -186,7 +188,7 @@ class _Stream:
     def content(self, size: int) -> Iterator[bytes]:
         """Yield exactly `size` bytes in chunks."""
         while size:
-            chunk = self.take(min(size, _CHUNK))
+            chunk = self.take(min(size, CHUNK))
             if not chunk:
                 raise ArchiveError("the archive is cut short")
             size -= len(chunk)
@@ -202,7 +204,7 @@ class _Stream:
 
 
 @contextlib.contextmanager
-def _decompressed(path: str) -> Iterator[_Stream]:
+def decompressed(path: str) -> Iterator[ArchiveStream]:
     """Open the archive at `path`, whatever its compression."""
     try:
         raw = open(path, "rb")  # noqa: SIM115 - closed below
@@ -220,10 +222,10 @@ def _decompressed(path: str) -> Iterator[_Stream]:
         else:
             source = raw
         with source:
-            yield _Stream(source)
+            yield ArchiveStream(source)
 
 
-def _headers(stream: _Stream) -> Iterator[tarfile.TarInfo]:
+def headers(stream: ArchiveStream) -> Iterator[tarfile.TarInfo]:
     """Yield the headers of an archive; the caller takes the content of a file before it goes on."""
     tar: tarfile.TarFile | None = None
     while True:
@@ -241,18 +243,19 @@ def _headers(stream: _Stream) -> Iterator[tarfile.TarInfo]:
         yield info
 
 
-def _kind(info: tarfile.TarInfo) -> _Kind:
+def member_kind(info: tarfile.TarInfo) -> MemberKind:
+    """Return what the header of a tar stands for; raises ArchiveError for devices and the like."""
     if info.isdir():
-        return _Kind.DIRECTORY
+        return MemberKind.DIRECTORY
     if info.issym():
-        return _Kind.SYMLINK
+        return MemberKind.SYMLINK
     if info.islnk():
-        return _Kind.COPY
+        return MemberKind.COPY
     if info.issparse() or not info.isreg():
         raise ArchiveError(
             f"member {info.name!r} is neither a file, a directory nor a link (type {info.type!r})"
         )
-    return _Kind.FILE
+    return MemberKind.FILE
 
 
 class _Checker:
@@ -263,7 +266,7 @@ class _Checker:
         self._bytes_left = max_bytes
         self._max_bytes = max_bytes
         self._max_members = max_members
-        self._kinds: dict[str, _Kind] = {}
+        self._kinds: dict[str, MemberKind] = {}
         self._sizes: dict[str, int] = {}
         self._links: dict[str, str] = {}
 
@@ -276,34 +279,34 @@ class _Checker:
         parts = self._check_place(info.name)
         if not parts:
             return
-        kind = _kind(info)
+        kind = member_kind(info)
         path = "/".join(parts)
         for end in range(1, len(parts)):
             parent = "/".join(parts[:end])
             parent_kind = self._kinds.get(parent)
             if parent_kind is None:
-                self._note(parent, _Kind.DIRECTORY)
-                yield _Member(parent, _Kind.DIRECTORY)
-            elif parent_kind is not _Kind.DIRECTORY:
+                self._note(parent, MemberKind.DIRECTORY)
+                yield _Member(parent, MemberKind.DIRECTORY)
+            elif parent_kind is not MemberKind.DIRECTORY:
                 raise ArchiveError(
                     f"member {info.name!r} lies below the {parent_kind.value} {parent!r}"
                 )
-        if len(parts) == 1 and kind is not _Kind.DIRECTORY:
+        if len(parts) == 1 and kind is not MemberKind.DIRECTORY:
             raise ArchiveError(f"member {info.name!r} is not a directory but a {kind.value}")
 
-        noted = _Kind.FILE if kind is _Kind.COPY else kind
+        noted = MemberKind.FILE if kind is MemberKind.COPY else kind
         earlier = self._kinds.get(path)
         if earlier not in {None, noted}:
             raise ArchiveError(f"member {info.name!r} comes twice, once as a {earlier.value}")
         if earlier is None:
             self._note(path, noted)
         match kind:
-            case _Kind.DIRECTORY:
+            case MemberKind.DIRECTORY:
                 if earlier is None:
                     yield _Member(path, kind)
-            case _Kind.SYMLINK:
+            case MemberKind.SYMLINK:
                 self._links[path] = info.linkname
-            case _Kind.COPY:
+            case MemberKind.COPY:
                 target = "/".join(self._check_place(info.linkname))
                 if target == path or not self.has_file(target):
                     raise ArchiveError(
@@ -312,7 +315,7 @@ class _Checker:
                     )
                 self._count(path, self._sizes[target])
                 yield _Member(path, kind, target=target)
-            case _Kind.FILE:
+            case MemberKind.FILE:
                 self._count(path, info.size)
                 yield _Member(path, kind, info.size, is_executable=bool(info.mode & 0o111))
 
@@ -320,10 +323,10 @@ class _Checker:
         """Yield the symbolic links; to be called when all members were seen."""
         for path, target in self._links.items():
             self._check_target(path, target)
-            yield _Member(path, _Kind.SYMLINK, target=target)
+            yield _Member(path, MemberKind.SYMLINK, target=target)
 
     def _check_place(self, name: str) -> list[str]:
-        parts = _split(name)
+        parts = split_name(name)
         if parts:
             if self.plugin_id is None:
                 self.plugin_id = check_plugin_id(parts[0])
@@ -331,7 +334,7 @@ class _Checker:
                 raise ArchiveError(f"member {name!r} lies outside {self.plugin_id!r}")
         return parts
 
-    def _note(self, path: str, kind: _Kind) -> None:
+    def _note(self, path: str, kind: MemberKind) -> None:
         self._kinds[path] = kind
         if len(self._kinds) > self._max_members:
             raise ArchiveError(f"more than {self._max_members} members")
@@ -348,7 +351,7 @@ class _Checker:
         """Refuse a link that leaves the plugin, by itself or with the help of another link."""
         if target.startswith("/"):
             raise ArchiveError(f"member {path!r} is a link to the absolute name {target!r}")
-        if not target or len(target) > _MAX_PATH:
+        if not target or len(target) > MAX_PATH:
             raise ArchiveError(f"member {path!r} is a link with no sound target")
         here = path.split("/")[:-1]
         for part in target.split("/"):
@@ -358,7 +361,7 @@ class _Checker:
             if "/".join(here) in self._links:
                 raise ArchiveError(f"member {path!r} is a link through the link {'/'.join(here)!r}")
             if part != "..":
-                here.append(_check_name(part))
+                here.append(check_name(part))
             elif len(here) > 1:
                 here.pop()
             else:
@@ -367,15 +370,15 @@ class _Checker:
 
 def _create(member: _Member, content: Iterator[bytes], destination: str) -> None:
     path = os.path.join(destination, member.path)
-    if member.kind is _Kind.DIRECTORY:
+    if member.kind is MemberKind.DIRECTORY:
         os.mkdir(path)
         os.chmod(path, 0o755)  # noqa: S103 - whatever the umask is
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # as with tar, the last of two members of one name wins
-    if member.kind is _Kind.SYMLINK:
+    if member.kind is MemberKind.SYMLINK:
         os.symlink(member.target, path)
-    elif member.kind is _Kind.COPY:
+    elif member.kind is MemberKind.COPY:
         # Not a link: both names would change when one is written in place.
         target = os.path.join(destination, member.target)
         shutil.copyfile(target, path)
@@ -413,8 +416,8 @@ def _extract(
     if os.listdir(destination):
         raise FileExistsError(errno.EEXIST, "not empty", destination)
     try:
-        with _decompressed(archive_path) as stream:
-            for info in _headers(stream):
+        with decompressed(archive_path) as stream:
+            for info in headers(stream):
                 content = stream.content(info.size)
                 for member in checker.check(info):
                     _create(member, content, destination)

@@ -62,6 +62,7 @@ class LoadedPlugin:
     directory: str
     info: dict[str, Any]
     code_digest: str
+    templates: list[templates.TemplatePluginHelper] = attrs.field(factory=list)
     stats: PluginStats = attrs.field(factory=PluginStats)
     common_files: tuple[str, ...] = ()
     _stamp: str = ""
@@ -190,6 +191,12 @@ class PluginHost:
             except Exception:
                 logger.exception("an observer failed at %s of plugin %s", event, plugin_id)
 
+    def compile_templates(self, plugin_id: str) -> None:
+        """Compile the templates of a loaded plugin for later; blocks, for a worker thread."""
+        loaded = self.get(plugin_id)
+        for helper in loaded.templates if loaded is not None else ():
+            helper.compile_all()
+
     # What is installed
 
     def directory(self, plugin_id: str) -> str:
@@ -316,9 +323,14 @@ class PluginHost:
             raise PluginLoadError(plugin_id, f"plugin {plugin_id} has no class with IS_PLUGIN = True")
         settings = dict(self._plugin_config.get(plugin_id, {}))
         digest = _code_digest(directory, info, settings)
-        plugin: Plugin = factory(self.app, directory, dict(self._general_config), settings)
+        made: list[templates.TemplatePluginHelper] = []
+        token = templates.helpers.set(made)
+        try:
+            plugin: Plugin = factory(self.app, directory, dict(self._general_config), settings)
+        finally:
+            templates.helpers.reset(token)
         plugin.id = plugin_id
-        return LoadedPlugin(plugin_id, plugin, directory, info, digest)
+        return LoadedPlugin(plugin_id, plugin, directory, info, digest, made)
 
     def _execute(self, plugin_id: str, directory: str) -> dict[str, Any]:
         entry: dict[str, Any] = {}
@@ -382,7 +394,7 @@ class PluginHost:
                 loaded.stats.errors += 1
                 loaded.stats.last_error = f"{method} wrote outside its directory: {outside[0]}"
                 logger.warning("plugin %s wrote outside its directory: %s", loaded.id, outside[0])
-        return tuple(os.path.realpath(path) for path in written)
+        return tuple(os.path.normpath(path) for path in written)
 
     def configure_common(self, loaded: LoadedPlugin) -> None:
         """Write the files that all devices of a plugin share."""
@@ -403,6 +415,5 @@ def _private_copy(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_below(directory: str, path: str) -> bool:
-    """Tell whether `path` lies in `directory`, links followed."""
-    root = os.path.realpath(directory)
-    return os.path.realpath(path).startswith(root + os.sep)
+    """Tell whether `path` lies in `directory`, by its name."""
+    return os.path.normpath(path).startswith(directory + os.sep)

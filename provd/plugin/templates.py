@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import hashlib
+import itertools
+import logging
 import os
-import tempfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jinja2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+logger = logging.getLogger(__name__)
+
 written: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("written", default=None)
 """Where `write_file` notes the paths it wrote, while the host listens."""
+
+helpers: contextvars.ContextVar[list[TemplatePluginHelper] | None] = contextvars.ContextVar(
+    "helpers", default=None
+)
+"""Where template helpers note themselves, while the host makes a plugin."""
+
+_temporary_numbers = itertools.count()
 
 
 def _signature(path: str) -> tuple[int, int, int] | None:
@@ -46,6 +57,9 @@ class SearchPathLoader(jinja2.BaseLoader):
         for directory in self._searchpath:
             path = os.path.join(directory, *pieces)
             signature = _signature(path)
+            if signature is None:
+                hidden_by.append(path)
+                continue
             try:
                 with open(path, encoding=self._encoding) as stream:
                     source = stream.read()
@@ -54,8 +68,8 @@ class SearchPathLoader(jinja2.BaseLoader):
                 continue
 
             def up_to_date() -> bool:
-                return _signature(path) == signature and not any(
-                    os.path.isfile(other) for other in hidden_by
+                return _signature(path) == signature and all(
+                    _signature(other) is None for other in hidden_by
                 )
 
             return source, path, up_to_date
@@ -79,18 +93,70 @@ def write_file(path: str, content: bytes) -> None:
     run under other users.
     """
     directory, name = os.path.split(path)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:64]}.", suffix=".tmp", dir=directory or ".")
+    unique = f".{name[:64]}.{os.getpid()}.{next(_temporary_numbers)}.tmp"
+    temporary = os.path.join(directory, unique)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            os.fchmod(stream.fileno(), 0o644)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "wb", buffering=0) as stream:
+            view = memoryview(content)
+            while view:
+                view = view[stream.write(view) :]
         os.rename(temporary, path)
-        if (paths := written.get()) is not None:
-            paths.append(path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+    if (paths := written.get()) is not None:
+        paths.append(path)
+
+
+class CompiledTemplates(jinja2.BytecodeCache):
+    """Compiled templates on disk, as compiling a large one would hold the loop for 50 ms and more.
+
+    They are good for the plugin's code and the kind of environment they were made by, both part of
+    the file name; Jinja2 itself checks its version and the source.
+    """
+
+    def __init__(self, plugin_dir: str, kind: str) -> None:
+        self._directory = os.path.join(plugin_dir, "var", "cache", ".templates")
+        self._kind = f"{kind}-{_code_stamp(plugin_dir)}"
+
+    def _path(self, bucket: jinja2.bccache.Bucket) -> str:
+        name = hashlib.sha1(f"{self._kind}-{bucket.key}".encode(), usedforsecurity=False)
+        return os.path.join(self._directory, name.hexdigest())
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        """Fill `bucket` if there is something good."""
+        try:
+            with open(self._path(bucket), "rb") as stream:
+                bucket.load_bytecode(stream)
+        except OSError:
+            return
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        """Keep what `bucket` holds; without a place for it, do without."""
+        try:
+            os.makedirs(self._directory, exist_ok=True)
+            token = written.set(None)
+            try:
+                write_file(self._path(bucket), bucket.bytecode_to_string())
+            finally:
+                written.reset(token)
+        except OSError as error:
+            logger.info("a compiled template is not kept: %s", error)
+
+
+def _code_stamp(plugin_dir: str) -> str:
+    """Return what changes when the plugin's Python files do."""
+    with contextlib.suppress(OSError):
+        with os.scandir(plugin_dir) as entries:
+            files = sorted(
+                (entry.name, entry.stat().st_mtime_ns, entry.stat().st_size)
+                for entry in entries
+                if entry.name.endswith(".py")
+            )
+        return hashlib.sha1(repr(files).encode(), usedforsecurity=False).hexdigest()
+    return ""
 
 
 class TemplatePluginHelper:
@@ -100,6 +166,7 @@ class TemplatePluginHelper:
     CUSTOM_TPL_DIR: ClassVar[str] = os.path.join("var", "templates")
 
     def __init__(self, plugin_dir: str) -> None:
+        self._directory = os.path.abspath(plugin_dir)
         loader = SearchPathLoader(
             [
                 os.path.join(plugin_dir, self.CUSTOM_TPL_DIR),
@@ -107,7 +174,26 @@ class TemplatePluginHelper:
             ]
         )
         # Default options on purpose: third-party templates escape by themselves.
-        self._env = jinja2.Environment(loader=loader)  # noqa: S701
+        self._env = jinja2.Environment(  # noqa: S701
+            loader=loader, bytecode_cache=CompiledTemplates(plugin_dir, "plain")
+        )
+        if (made := helpers.get()) is not None:
+            made.append(self)
+
+    def compile_all(self) -> int:
+        """Compile what was not compiled yet, for later; return how many templates there are.
+
+        Blocks, may run in a worker thread, and keeps nothing in memory.
+        """
+        loader = self._env.loader
+        assert loader is not None
+        names = loader.list_templates()
+        for name in names:
+            try:
+                loader.load(self._env, name)
+            except (jinja2.TemplateError, OSError, UnicodeDecodeError) as error:
+                logger.debug("the template %s cannot be compiled: %s", name, error)
+        return len(names)
 
     def get_dev_template(self, filename: str, device: Mapping[str, Any]) -> jinja2.Template:
         """Return the template of a device: by file name, else by model, else `base.tpl`."""
@@ -135,8 +221,19 @@ class TemplatePluginHelper:
         encoding: str = "UTF-8",
         errors: str = "strict",
     ) -> None:
-        """Render into the file `filename`, replaced in one step."""
-        write_file(filename, template.render(context).encode(encoding, errors))
+        """Render into the file `filename`, replaced in one step.
+
+        A directory of the plugin that is missing is made.
+        """
+        content = template.render(context).encode(encoding, errors)
+        try:
+            write_file(filename, content)
+        except FileNotFoundError:
+            folder = os.path.dirname(os.path.abspath(filename))
+            if not folder.startswith(self._directory + os.sep):
+                raise
+            os.makedirs(folder, exist_ok=True)
+            write_file(filename, content)
 
     def render(
         self,

@@ -19,8 +19,8 @@ from twisted.internet import defer
 
 from provd.errors import InvalidDocument
 from provd.plugin.base import BasePgAssociator, Document, RequestType, StandardPlugin
-from provd.plugin.files import HTTPNoListingFileService, TFTPFileService
-from provd.plugin.templates import TemplatePluginHelper, write_file
+from provd.plugin.files import HTTPNoListingFileService, TFTPFileService, resolve
+from provd.plugin.templates import CompiledTemplates, TemplatePluginHelper, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -79,6 +79,7 @@ class VendorTemplates(TemplatePluginHelper):
         # Automatic escaping is what makes Jinja2 tell its own output from values.
         self._env = jinja2.Environment(
             loader=self._env.loader,
+            bytecode_cache=CompiledTemplates(plugin_dir, "vendor"),
             autoescape=True,
             finalize=finalize,
             undefined=jinja2.StrictUndefined,
@@ -106,6 +107,15 @@ class _Extractor:
         return defer.succeed(self._plugin.extract(self._parse(request)))
 
     def _parse(self, request: Any) -> PhoneRequest:
+        """Return the request as our plugins see it; the host's request objects remember that."""
+        parsed: PhoneRequest | None = getattr(request, "phone_request", None)
+        if parsed is None:
+            parsed = self._parse_anew(request)
+            with contextlib.suppress(AttributeError):
+                request.phone_request = parsed
+        return parsed
+
+    def _parse_anew(self, request: Any) -> PhoneRequest:
         if self._kind is RequestType.HTTP:
             agent = request.getHeader(b"User-Agent")
             return PhoneRequest(
@@ -176,32 +186,27 @@ class VendorPlugin(StandardPlugin):
 
     def path_of(self, name: str) -> str:
         """Return the path of a served file; raises InvalidDocument if it leaves the directory."""
-        root = os.path.realpath(self._tftpboot_dir)
-        path = os.path.realpath(os.path.join(root, name))
-        if not name or "\0" in name or os.path.commonpath([root, path]) != root or path == root:
+        path = None if "\0" in name else resolve(self._tftpboot_dir, name.split("/"))
+        if path is None or path == os.path.normpath(self._tftpboot_dir):
             raise InvalidDocument(f"file name {name!r} leaves the served directory")
         return path
 
-    def _write(self, files: Iterable[RenderedFile]) -> set[str]:
-        written = set()
+    def _write(self, files: Iterable[RenderedFile]) -> None:
         for file in files:
             path = self.path_of(file.name)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            write_file(path, file.content)
-            written.add(path)
-        return written
+            try:
+                write_file(path, file.content)
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                write_file(path, file.content)
 
     def configure_common(self, raw_config: Document) -> None:
         """Write what `render_common` gives."""
         self._write(self.render_common(raw_config))
 
     def configure(self, device: Document, raw_config: Document) -> None:
-        """Write what `render` gives, and remove what it no longer gives."""
-        files = list(self.render(device, raw_config))
-        written = self._write(files)
-        self._remove(
-            path for path in map(self.path_of, self.file_names(device)) if path not in written
-        )
+        """Write what `render` gives; what was written before is gone by `deconfigure`."""
+        self._write(list(self.render(device, raw_config)))
 
     def deconfigure(self, device: Document) -> None:
         """Remove the files of the device."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
@@ -118,9 +119,10 @@ def entry_point(path: str, access: str, *children: tuple[str, str]) -> Route:
 
 def encode(document: Any) -> bytes:
     """Return compact JSON in UTF-8."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    try:
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half a character, from a plugin's info
+        return json.dumps(document, separators=(",", ":")).encode()
 
 
 def decode(content: bytes) -> Any:
@@ -129,18 +131,34 @@ def decode(content: bytes) -> Any:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not JSON")
 
+    def number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError(f"{text:.20} is too large")
+        return value
+
     try:
-        return json.loads(content, parse_constant=refuse)
+        document = json.loads(content, parse_constant=refuse, parse_float=number)
+        if b"\\ud" in content.lower():  # may be half a character, which nothing can store
+            json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:
         raise HttpError(400, "Invalid JSON document: it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise HttpError(400, "Invalid JSON document: a text holds half a character") from None
     except ValueError as error:
         raise HttpError(400, f"Invalid JSON document: {error}") from None
+    return document
 
 
 class RestRequest(server.Request):
     """A request of an operator or a program."""
 
+    defaultContentType = b"text/plain; charset=ascii"
     _body = 0
+
+    def getRequestHostname(self) -> bytes:
+        """Return a name that routing can use; what clients send as Host means nothing here."""
+        return b"localhost"
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of a body; a client that sends too much is cut off."""
@@ -157,6 +175,13 @@ class RestSite(server.Site):
     requestFactory = RestRequest
     noisy = False
     displayTracebacks = False
+
+    def __init__(self, root: resource.Resource) -> None:
+        # Bodies are JSON or refused; a broken form must not be answered by the parser of forms.
+        super().__init__(root, parsePOSTFormSubmission=False)
+
+    def log(self, request: Any) -> None:
+        """Write nothing: errors have a line of their own."""
 
 
 class RestRoot(resource.Resource):
@@ -175,6 +200,11 @@ class RestRoot(resource.Resource):
         if request.method == b"OPTIONS":
             request.setHeader(b"content-length", b"0")
             return b""
+        try:
+            b"/".join(request.postpath).decode()
+            request.method.decode()
+        except UnicodeDecodeError:
+            return _write_error(request, HttpError(404, NO_SUCH_RESOURCE))
         return self._api.render(request)
 
 
@@ -185,6 +215,7 @@ class RestApi:
         self._authorizer = authorizer
         self.routes = list(routes)
         self._app = Klein()
+        self._app.url_map.merge_slashes = False
         for route in self.routes:
             self._bind(route)
         self._app.handle_errors(HTTPException)(self._not_routed)  # type: ignore[arg-type]
@@ -195,7 +226,8 @@ class RestApi:
 
     def _bind(self, route: Route) -> None:
         def handle(request: server.Request, **params: str) -> Any:
-            return defer.Deferred.fromCoroutine(self._handle(route, request, params))
+            work = defer.Deferred.fromCoroutine(self._handle(route, request, params))
+            return work if _method(request) in {"GET", "HEAD"} else _kept(work)
 
         handle.__name__ = f"{route.path}"
         self._app.route(route.path, strict_slashes=False)(handle)
@@ -204,14 +236,16 @@ class RestApi:
     def _not_routed(request: server.Request, failure: Any) -> bytes:
         """Answer what Klein itself refuses: the path is unknown."""
         status = failure.value.code or 404
-        return _write_error(request, HttpError(status, NO_SUCH_RESOURCE if status == 404 else failure.value.name))
+        return _write_error(
+            request, HttpError(status, NO_SUCH_RESOURCE if status == 404 else failure.value.name)
+        )
 
     async def _handle(self, route: Route, request: server.Request, params: dict[str, str]) -> bytes:
         try:
             reply = await self._reply(route, request, params)
         except defer.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 - no failure may reach the client as a page
+        except Exception as error:
             refusal = to_http(error)
             if refusal is None:
                 logger.exception("%s %s failed", _method(request), _shown(request))
@@ -223,9 +257,7 @@ class RestApi:
             return _write_error(request, refusal)
         return _write(request, reply)
 
-    async def _reply(
-        self, route: Route, request: server.Request, params: dict[str, str]
-    ) -> Reply:
+    async def _reply(self, route: Route, request: server.Request, params: dict[str, str]) -> Reply:
         if not route.exists(params):
             raise HttpError(404, NO_SUCH_RESOURCE)
         method = _method(request)
@@ -255,8 +287,8 @@ class RestApi:
     ) -> Caller | None:
         if action.access is None:
             return None
-        token = request.getHeader("X-Auth-Token") or None
-        tenant = request.getHeader("Wazo-Tenant") or None
+        token = _header(request, b"x-auth-token") or None
+        tenant = _header(request, b"wazo-tenant") or None
         names = dict(params)
         if "{tenant_uuid}" in action.access:
             names["tenant_uuid"] = await self._authorizer.tenant(token, tenant)
@@ -264,6 +296,16 @@ class RestApi:
             {name: value.replace(".", "_") for name, value in names.items()}
         )
         return await self._authorizer.authorize(token, access, tenant)
+
+
+def _kept(work: defer.Deferred[bytes]) -> defer.Deferred[bytes]:
+    """Return a Deferred that can be cancelled while `work` goes on to its end.
+
+    Klein cancels when the client goes away; a change must not stop half-way then.
+    """
+    told: defer.Deferred[bytes] = defer.Deferred()
+    work.addCallbacks(told.callback, told.errback)
+    return told
 
 
 def _method(request: server.Request) -> str:
@@ -276,11 +318,17 @@ def _shown(request: server.Request) -> str:
     return escape(path.decode("latin-1"))
 
 
+def _header(request: server.Request, name: bytes) -> str | None:
+    """Return the last value of a header, None without one; any byte is a character."""
+    values = request.requestHeaders.getRawHeaders(name)
+    return values[-1].decode("latin-1") if values else None
+
+
 def _check_accept(request: server.Request) -> None:
-    values = request.requestHeaders.getRawHeaders("Accept")
+    values = request.requestHeaders.getRawHeaders(b"accept")
     if not values:
         return
-    for item in ",".join(values).split(","):
+    for item in b",".join(values).decode("latin-1").split(","):
         name, _, parameters = item.partition(";")
         if name.strip().lower() not in {MEDIA_TYPE, "application/*", "*/*"}:
             continue
@@ -295,7 +343,7 @@ def _is_zero_quality(parameter: str) -> bool:
 
 
 def _check_content_type(request: server.Request) -> None:
-    value = request.getHeader("Content-Type") or ""
+    value = _header(request, b"content-type") or ""
     if value.partition(";")[0].strip().lower() != MEDIA_TYPE:
         raise HttpError(415, f'Entity must be in media type "{MEDIA_TYPE}".')
 

@@ -24,7 +24,10 @@ class ConfigsResource:
         one = "provd.cfg_mgr.configs.{config_id}"
         return [
             entry_point(
-                PATH, "provd.cfg_mgr.read", ("cfg.configs", "configs"), ("cfg.autocreate", "autocreate")
+                PATH,
+                "provd.cfg_mgr.read",
+                ("cfg.configs", "configs"),
+                ("cfg.autocreate", "autocreate"),
             ),
             Route(
                 f"{PATH}/configs",

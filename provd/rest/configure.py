@@ -53,9 +53,7 @@ class ConfigureResource:
     def routes(self) -> list[Route]:
         """Return the routes of the daemon's parameters."""
         return [
-            Route(
-                PATH, {"GET": Action("provd.configure.read", self.find, "List the parameters.")}
-            ),
+            Route(PATH, {"GET": Action("provd.configure.read", self.find, "List the parameters.")}),
             Route(
                 f"{PATH}/<param_id>",
                 {

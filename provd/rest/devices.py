@@ -29,9 +29,7 @@ PATH = f"{ROOT}/dev_mgr"
 class DevicesResource:
     """Devices; what a caller may see follows from the request tenant."""
 
-    def __init__(
-        self, manager: DeviceManager, pipeline: Pipeline, jobs: Jobs, clock: Any
-    ) -> None:
+    def __init__(self, manager: DeviceManager, pipeline: Pipeline, jobs: Jobs, clock: Any) -> None:
         self._manager = manager
         self._pipeline = pipeline
         self._jobs = jobs
@@ -186,6 +184,4 @@ class DevicesResource:
             for key in ("ip", "mac", "options"):
                 if key not in value:
                     raise InvalidDocument(f'Missing "{key}" key in dhcp_info')
-        return parse_dhcp_info(
-            operation, value.get("ip"), value.get("mac"), value.get("options")
-        )
+        return parse_dhcp_info(operation, value.get("ip"), value.get("mac"), value.get("options"))

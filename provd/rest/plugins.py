@@ -59,9 +59,17 @@ class PluginsResource:
             entry_point(
                 INSTALL,
                 f"{access}.read",
-                *((f"srv.install.{name}", name) for name in (
-                    "install", "uninstall", "installed", "installable", "upgrade", "update"
-                )),
+                *(
+                    (f"srv.install.{name}", name)
+                    for name in (
+                        "install",
+                        "uninstall",
+                        "installed",
+                        "installable",
+                        "upgrade",
+                        "update",
+                    )
+                ),
             ),
             Route(
                 f"{INSTALL}/install",
@@ -81,13 +89,19 @@ class PluginsResource:
             ),
             Route(
                 f"{INSTALL}/installed",
-                {"GET": Action(f"{access}.installed.read", self.installed, "List what is installed.")},
+                {
+                    "GET": Action(
+                        f"{access}.installed.read", self.installed, "List what is installed."
+                    )
+                },
             ),
             Route(
                 f"{INSTALL}/installable",
                 {
                     "GET": Action(
-                        f"{access}.installable.read", self.installable, "List what can be installed."
+                        f"{access}.installable.read",
+                        self.installable,
+                        "List what can be installed.",
                     )
                 },
             ),
@@ -239,7 +253,8 @@ class PluginsResource:
         for name in ("install", "upgrade"):
             routes.append(
                 operation_route(
-                    f"{base}/{name}", lambda params, n=name: self._package_operations(params, n)  # type: ignore[misc]
+                    f"{base}/{name}",
+                    lambda params, n=name: self._package_operations(params, n),  # type: ignore[misc]
                 )
             )
         return routes
@@ -314,9 +329,7 @@ class PluginsResource:
         """List a plugin's parameters with their values."""
         found = self._plugin_parameters(call)
         path = f"{PATH}/plugins/{call.params['plugin_id']}/configure"
-        return parameter_list(
-            path, [(name, text, found.get(name)) for name, text in found.names()]
-        )
+        return parameter_list(path, [(name, text, found.get(name)) for name, text in found.names()])
 
     async def parameter(self, call: Call) -> Reply:
         """Read one parameter of a plugin."""

@@ -22,6 +22,8 @@ import os
 import queue
 import sqlite3
 import threading
+import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -54,6 +56,7 @@ APPLICATION_ID = 0x50524F56  # "PROV"
 SCHEMA_VERSION = 1
 _QUICK_CHECK_LIMIT = 256 * 1024 * 1024
 _MAX_BATCH = 512
+_SLICE_SECONDS = 0.005
 
 _SCHEMA = """
 CREATE TABLE devices (
@@ -291,8 +294,23 @@ class SqliteStore:
                     break
             if batch:
                 results = self._commit(connection, batch)
-                self._reactor.callFromThread(_deliver, batch, results)
+                outcomes = deque(zip(batch, results, strict=True))
+                self._reactor.callFromThread(self._deliver, outcomes)
         connection.close()
+
+    def _deliver(self, outcomes: deque[tuple[_Job, Any]]) -> None:
+        """Tell who waits; in slices, as each may go on with work of its own at once."""
+        until = time.perf_counter() + _SLICE_SECONDS
+        while outcomes:
+            job, result = outcomes.popleft()
+            if not job.done.called:
+                if isinstance(result, BaseException):
+                    job.done.errback(result)
+                else:
+                    job.done.callback(result)
+            if outcomes and time.perf_counter() > until:
+                self._reactor.callFromThread(self._deliver, outcomes)
+                return
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[Any]:
         """Run a batch in one transaction; return for each job its result or its exception."""
@@ -465,16 +483,6 @@ def _uri(path: str) -> str:
     from urllib.parse import quote
 
     return quote(os.path.abspath(path))
-
-
-def _deliver(batch: list[_Job], results: list[Any]) -> None:
-    for job, result in zip(batch, results, strict=True):
-        if job.done.called:
-            continue
-        if isinstance(result, BaseException):
-            job.done.errback(result)
-        else:
-            job.done.callback(result)
 
 
 def _next_revision(connection: sqlite3.Connection) -> int:

@@ -50,7 +50,7 @@ def setup(*, verbose: bool, log_file: str | None, security_log_file: str | None)
     """
     # Nothing below shows who logged from where; not asking saves a third of each line's cost.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging._srcfile = None  # type: ignore[attr-defined]  # noqa: SLF001 - as its HOWTO advises
+    logging._srcfile = None  # noqa: SLF001 - as its HOWTO advises
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)

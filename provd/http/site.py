@@ -6,15 +6,19 @@ file is answered in one go: no Deferred, no thread, no copy of its document.
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import time
+from collections import OrderedDict, deque
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet import defer
+from twisted.protocols import basic
 from twisted.web import resource, server, static
-from twisted.web.http import NOT_MODIFIED
+from twisted.web.http import NOT_MODIFIED, HTTPChannel
 
 from provd.errors import ClientAddressError, StoreError, TooBusy
 from provd.http.address import forwarded_address
@@ -30,7 +34,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 1024 * 1024
-KEEP_ALIVE_SECONDS = 60
+REQUEST_SECONDS = 30
+"""How long a connection may take from one answer, or its beginning, to the next whole request."""
+_SLICE_SECONDS = 0.005
 _NOWHERE = "Nowhere to route this request."
 _ENCODED = tuple(static.File.contentEncodings)
 
@@ -46,12 +52,29 @@ class PhoneHttpRequest(server.Request):
     _body = 0
 
     def process(self) -> None:
-        """Answer; the site counts it until it is finished or lost."""
+        """Answer, now or when the site comes to it."""
         channel: Any = self.channel
-        site = channel.site
-        site.active += 1
-        self.notifyFinish().addBoth(site.one_less)
+        channel.site.admit(self)
+
+    def answer(self) -> None:
+        """Answer now."""
         super().process()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client left."""
+        return self.channel is None
+
+    def gotLength(self, length: int | None) -> None:
+        """Keep a body in memory, as it is small; refuse one that is announced as too large."""
+        self.content = io.BytesIO()
+        if length is not None and length > MAX_BODY:
+            logger.warning("a client announces a body of %d bytes, it is refused", length)
+            channel: Any = self.channel
+            channel.transport.write(
+                b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+            channel.loseConnection()
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a piece of a body; a client that sends too much is cut off."""
@@ -77,17 +100,90 @@ class PhoneHttpRequest(server.Request):
         return self.client_address or super().getClientIP() or ""
 
 
+class PhoneChannel(HTTPChannel):
+    """A connection of a phone. Its whole request must come in time, not only the next byte of it."""
+
+    def connectionMade(self) -> None:
+        """Take a place among the connections."""
+        super().connectionMade()
+        self.site.connections[self] = None
+        self.site.make_room()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes; unlike the base class, this does not start the timeout again."""
+        basic.LineReceiver.dataReceived(self, data)
+
+    def connectionLost(self, reason: Any) -> None:
+        """Give the place back."""
+        self.site.connections.pop(self, None)
+        super().connectionLost(reason)
+
+
 class PhoneSite(server.Site):
-    """Serves `PhoneResource`; failures show no traceback to clients."""
+    """Serves `PhoneResource`; failures show no traceback to clients.
+
+    A storm of requests is answered in slices, so that timers and the other listeners have their
+    turn. Where connections take too many descriptors, the one that has been waiting for a request
+    longest is closed for the newest.
+    """
 
     requestFactory = PhoneHttpRequest
     noisy = False
     displayTracebacks = False
 
     def __init__(self, root: resource.Resource, reactor: Any) -> None:
-        super().__init__(root, timeout=KEEP_ALIVE_SECONDS, reactor=reactor)
+        super().__init__(root, timeout=REQUEST_SECONDS, reactor=reactor)
         self.active = 0
         """How many requests are being answered."""
+        self.connections: OrderedDict[PhoneChannel, None] = OrderedDict()
+        self._max_connections = getrlimit(RLIMIT_NOFILE)[0] // 2
+        self._waiting: deque[PhoneHttpRequest] = deque()
+        self._until = 0.0
+        self._slice: Any = None
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """Return the protocol of a new connection: HTTP/1.1, as phones speak nothing newer."""
+        channel = PhoneChannel()
+        channel.requestFactory = self.requestFactory
+        channel.site = self
+        channel.factory = self
+        channel.callLater = self.reactor.callLater
+        channel.timeOut = self.timeOut
+        return channel
+
+    def make_room(self) -> None:
+        """Close the connection that has been waiting for a request longest, if there are too many."""
+        if len(self.connections) <= self._max_connections:
+            return
+        for channel in self.connections:
+            if not channel.requests or not channel.requests[0].started:
+                logger.warning("more than %d connections, the oldest is closed", self._max_connections)
+                del self.connections[channel]
+                channel.transport.abortConnection()
+                return
+
+    def admit(self, request: PhoneHttpRequest) -> None:
+        """Answer a request now, or after those that came before it."""
+        self.active += 1
+        request.notifyFinish().addBoth(self.one_less)
+        if self._slice is None:
+            self._slice = self.reactor.callLater(0, self._next_slice)
+            self._until = time.perf_counter() + _SLICE_SECONDS
+        elif self._waiting or time.perf_counter() > self._until:
+            self._waiting.append(request)
+            return
+        request.answer()
+
+    def _next_slice(self) -> None:
+        self._slice = None
+        if not self._waiting:
+            return
+        self._slice = self.reactor.callLater(0, self._next_slice)
+        self._until = time.perf_counter() + _SLICE_SECONDS
+        while self._waiting and time.perf_counter() < self._until:
+            request = self._waiting.popleft()
+            if not request.is_lost:
+                request.answer()
 
     def log(self, request: Any) -> None:
         """Write nothing: `PhoneResource` has its own line for each request."""
@@ -150,9 +246,9 @@ class PhoneResource(resource.Resource):
             served = self._serve_now(request, identified, filename)
             if served is not None:
                 return served
+        # It goes on though the client leaves: a write that is under way must be taken note of.
         serving = defer.Deferred.fromCoroutine(self._serve(request, identified, filename))
         serving.addErrback(self._failed, request)
-        request.notifyFinish().addErrback(lambda _: serving.cancel())
         return server.NOT_DONE_YET
 
     # Provisioning keys

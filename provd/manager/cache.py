@@ -32,6 +32,8 @@ class DocumentCache:
         self._indexed = tuple(key for key in INDEXED[collection] if key in {"mac", "ip", "sn", "uuid"})
         self.hits = 0
         self.misses = 0
+        self.role_writes = 0
+        """How often a document with a `role`, or one of another writer, was written."""
 
     def peek(self, document_id: str) -> Record | None:
         """Return the document if it is remembered."""
@@ -128,6 +130,8 @@ class DocumentCache:
         """Take note of a write by this node: `old` became `new`; None for not there."""
         document_id = new.id if new is not None else old["id"] if old is not None else None
         assert document_id is not None
+        if (old and old.get("role")) or (new is not None and new.document.get("role")):
+            self.role_writes += 1
         self._asked.pop(document_id, None)
         self._absent.pop(document_id, None)
         if new is None:
@@ -163,6 +167,7 @@ class DocumentCache:
 
     def forget(self, document_ids: Iterable[str]) -> None:
         """Ask the store again for these documents: another writer changed them."""
+        self.role_writes += 1
         for document_id in document_ids:
             self._asked.pop(document_id, None)
             self._absent.pop(document_id, None)

@@ -131,6 +131,8 @@ class DeviceManager:
         self.devices = DocumentCache(store, "devices", cache_size)
         self.configs = Configs(store, base_raw_config, cache_size)
         self._verified: OrderedDict[str, Verified] = OrderedDict()
+        self._autocreate: tuple[int, Document | None] | None = None
+        """The autocreate config, good while no config with a role is written."""
         self._generation = 0
         self.main_tenant: str | None = None
         self.renders = 0
@@ -188,7 +190,9 @@ class DeviceManager:
         ids = await self._store.find_ids(collection, {})  # type: ignore[arg-type]
         return first_free_number(set(ids))
 
-    async def _insert(self, device: Document, config: Document | None = None) -> Record:
+    async def _insert(
+        self, device: Document, config: Document | None = None, *, is_new_id: bool = False
+    ) -> Record:
         """Render and store a new device, with its new `config` in the same write."""
         main = self._require_main_tenant()
         check_id(device["id"])
@@ -196,7 +200,7 @@ class DeviceManager:
         device["is_new"] = device["tenant_uuid"] == main
         validate_device(device)
         async with self._locks.hold(("device", device["id"])):
-            if await self.devices.get(device["id"]) is not None:
+            if not is_new_id and await self.devices.get(device["id"]) is not None:
                 raise DuplicateId("devices", device["id"])
             plan = await self._plan(device, config)
             device["configured"] = self._render(device, plan, previous=None)
@@ -215,8 +219,11 @@ class DeviceManager:
             return record
 
     async def insert_new(self, device: Document, config: Document | None) -> Record:
-        """Store and configure a device that a request made, with its config, in one write."""
-        return await self._insert(device, config)
+        """Store and configure a device that a request made, with its config, in one write.
+
+        Its id is a new one.
+        """
+        return await self._insert(device, config, is_new_id=True)
 
     async def device_to_replace(
         self, device_id: str, visible: Collection[str] | None
@@ -774,8 +781,13 @@ class DeviceManager:
 
     async def build_autocreate_config(self) -> Document | None:
         """Return a new config for a new phone, not stored; None if none can be made."""
-        found = await self._store.find("configs", Query(selector={"role": "autocreate"}, limit=1))
-        return build_autocreate(found[0].document) if found else None
+        if self._autocreate is None or self._autocreate[0] != self.configs.cache.role_writes:
+            query = Query(selector={"role": "autocreate"}, limit=1)
+            writes = self.configs.cache.role_writes
+            found = await self._store.find("configs", query)
+            self._autocreate = writes, found[0].document if found else None
+        template = self._autocreate[1]
+        return build_autocreate(template) if template is not None else None
 
     async def autocreate_config(self) -> str:
         """Store a new config made from the autocreate config; return its id."""

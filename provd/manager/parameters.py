@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import attrs
+from twisted.internet import defer
 
 from provd.errors import InvalidParameter, ParameterNotFound
+from provd.plugin.localization import LocalizationService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from provd.plugin.localization import LocalizationService
     from provd.store.interface import Store
 
 logger = logging.getLogger(__name__)
@@ -124,6 +125,15 @@ def _nat(value: Any) -> str | None:
     raise InvalidParameter(f"NAT: {value!r} is not allowed; allowed are 0 and 1")
 
 
+def _locale(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidParameter(f"locale: {value!r} is not text")
+    try:
+        return LocalizationService(value).get_locale()
+    except ValueError as error:
+        raise InvalidParameter(f"locale: {error}") from error
+
+
 class Parameters:
     """Reads, checks, persists and applies parameters."""
 
@@ -145,6 +155,8 @@ class Parameters:
         self._tenants = {uuid: dict(value or {}) for uuid, value in tenants.items()}
         self._keys: dict[str, str] = {}
         self._index_keys()
+        # What is checked must still hold when it is stored, as all keys are stored together.
+        self._changing = defer.DeferredLock()
         self.key_changed: Callable[[str], None] = lambda _tenant: None
         """Called with the tenant whose provisioning key changed."""
 
@@ -200,9 +212,7 @@ class Parameters:
             case "NAT":
                 return _nat(value)
             case "locale":
-                if value is None or isinstance(value, str):
-                    return value or None
-                raise InvalidParameter(f"locale: {value!r} is not text")
+                return _locale(value)
         raise ParameterNotFound(name)
 
     def _apply(self, name: str, value: Any) -> None:
@@ -218,26 +228,17 @@ class Parameters:
             case "NAT":
                 self._nat = value
             case "locale":
-                try:
-                    self._localization.set_locale(value)
-                except ValueError as error:
-                    raise InvalidParameter(str(error)) from error
+                self._localization.set_locale(value)
 
     async def set(self, name: str, value: Any, tenant: str) -> None:
-        """Check, apply and persist a value; InvalidParameter, ParameterNotFound."""
-        if name == "provisioning_key":
-            await self._set_key(value, tenant)
-            return
-        checked = self._checked(name, value)
-        if name == "locale" and checked is not None:
-            type(self._localization)(checked)  # a bad value raises here, before it is stored
-        previous = self.get(name, tenant)
-        try:
-            self._apply(name, checked)
+        """Check, persist and apply a value; InvalidParameter, ParameterNotFound."""
+        async with self._changing:
+            if name == "provisioning_key":
+                await self._set_key(value, tenant)
+                return
+            checked = self._checked(name, value)
             await self._store.set_parameter(name, checked)
-        except BaseException:
-            self._apply(name, _nat(previous) if name == "NAT" else previous)
-            raise
+            self._apply(name, checked)
 
     # Provisioning keys
 
@@ -295,10 +296,12 @@ class Parameters:
 
     async def add_tenant(self, tenant: str) -> None:
         """Give a tenant an entry, if it has none."""
-        if tenant not in self._tenants:
-            await self._store_tenants({**self._tenants, tenant: {}})
+        async with self._changing:
+            if tenant not in self._tenants:
+                await self._store_tenants({**self._tenants, tenant: {}})
 
     async def remove_tenant(self, tenant: str) -> None:
         """Drop the entry of a tenant."""
-        if tenant in self._tenants:
-            await self._store_tenants({k: v for k, v in self._tenants.items() if k != tenant})
+        async with self._changing:
+            if tenant in self._tenants:
+                await self._store_tenants({k: v for k, v in self._tenants.items() if k != tenant})

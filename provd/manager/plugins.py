@@ -145,8 +145,10 @@ class PluginManager:
         return operation
 
     async def _put_in_place(self, entry: Entry) -> None:
-        """Swap the new version in, load it and configure its devices; put the old one back if
-        the new one does not load."""
+        """Swap the new version in, load it and configure its devices.
+
+        The old version comes back if the new one does not load.
+        """
         plugin_id = entry.plugin_id
         was_loaded = plugin_id in self._host
         swap = await self._in_thread(self._repository.put_in_place, entry)
@@ -157,7 +159,7 @@ class PluginManager:
         except PluginLoadError:
             await self._in_thread(swap.rollback)
             if was_loaded:
-                logger.warning("plugin %s: the new version does not load, the old one is back", plugin_id)
+                logger.warning("the new version of plugin %s does not load, the old is back", plugin_id)
                 self._host.load(plugin_id)
                 await self._configure_devices(plugin_id)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,6 +12,8 @@ from provd.model.addresses import norm_ip, norm_mac
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_BYTE = re.compile("[0-9A-Fa-f]{1,2}")
 
 OPERATIONS = ("commit", "expiry", "release")
 
@@ -37,17 +40,12 @@ def parse_option(text: object) -> tuple[int, str]:
     code = int(text[:3])
     if code > 255:
         raise InvalidDocument(f"options: {code} is not an option code; allowed are 0 to 255")
-    value = []
-    for piece in text[3:].split(".") if text[3:] else ():
-        try:
-            if not 1 <= len(piece) <= 2 or not piece.isalnum():
-                raise ValueError
-            value.append(chr(int(piece, 16)))
-        except ValueError:
-            raise InvalidDocument(
-                f"options: option {code} is not bytes in hexadecimal, separated by dots"
-            ) from None
-    return code, "".join(value)
+    pieces = text[3:].split(".") if text[3:] else []
+    if not all(map(_BYTE.fullmatch, pieces)):
+        raise InvalidDocument(
+            f"options: option {code} is not bytes in hexadecimal, separated by dots"
+        )
+    return code, "".join(chr(int(piece, 16)) for piece in pieces)
 
 
 def parse_dhcp_info(operation: Any, ip: Any, mac: Any, options: Sequence[Any] | Any) -> DhcpInfo:

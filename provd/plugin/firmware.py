@@ -120,6 +120,11 @@ class FetchfwPluginHelper:
         """Return what a plugin offers as its services."""
         return {"install": self}
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is written below the plugin's `var/`, or waits to be."""
+        return bool(self._busy)
+
     def list_installable(self) -> dict[str, dict[str, Any]]:
         """Return package id → version, description, and the size of its downloads."""
         return {

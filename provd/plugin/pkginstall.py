@@ -178,8 +178,8 @@ def read_records(directory: str) -> dict[str, Record]:
         try:
             with open(path, encoding="utf-8") as stream:
                 records[name] = _check_record(name, json.load(stream))
-        except (OSError, ValueError):
-            logger.exception("%s: the package is taken as not installed", path)
+        except (OSError, ValueError) as error:
+            logger.error("%s: the package is taken as not installed: %s", path, error)
     return records
 
 

@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jinja2
@@ -41,6 +42,11 @@ def _signature(path: str) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
+def _is_current(path: str, signature: tuple[int, int, int], hidden_by: tuple[str, ...]) -> bool:
+    """Tell whether the file at `path` is unchanged, and nothing came to hide it."""
+    return _signature(path) == signature and all(_signature(other) is None for other in hidden_by)
+
+
 class SearchPathLoader(jinja2.BaseLoader):
     """Finds a template in the first of several directories that has it."""
 
@@ -67,12 +73,7 @@ class SearchPathLoader(jinja2.BaseLoader):
                 hidden_by.append(path)
                 continue
 
-            def up_to_date() -> bool:
-                return _signature(path) == signature and all(
-                    _signature(other) is None for other in hidden_by
-                )
-
-            return source, path, up_to_date
+            return source, path, partial(_is_current, path, signature, tuple(hidden_by))
         raise jinja2.TemplateNotFound(template)
 
     def list_templates(self) -> list[str]:

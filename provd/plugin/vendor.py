@@ -150,6 +150,12 @@ class VendorPlugin(StandardPlugin):
     ) -> None:
         super().__init__(app, plugin_dir, gen_cfg, spec_cfg)
         os.makedirs(self._tftpboot_dir, exist_ok=True)
+        # What is there, so that removing the files of a device asks only for those that exist.
+        self._present = {
+            os.path.join(root, name)
+            for root, _, names in os.walk(os.path.normpath(self._tftpboot_dir))
+            for name in names
+        }
         self.templates = VendorTemplates(plugin_dir, self.escape)
         self.settings = spec_cfg
         self.http_dev_info_extractor = _Extractor(self, RequestType.HTTP)
@@ -199,24 +205,28 @@ class VendorPlugin(StandardPlugin):
             except FileNotFoundError:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 write_file(path, file.content)
+            self._present.add(path)
 
     def configure_common(self, raw_config: Document) -> None:
         """Write what `render_common` gives."""
         self._write(self.render_common(raw_config))
 
     def configure(self, device: Document, raw_config: Document) -> None:
-        """Write what `render` gives; what was written before is gone by `deconfigure`."""
-        self._write(list(self.render(device, raw_config)))
+        """Write what `render` gives, and remove what it no longer gives."""
+        files = list(self.render(device, raw_config))
+        self._write(files)
+        self._remove(device, {self.path_of(file.name) for file in files})
 
     def deconfigure(self, device: Document) -> None:
         """Remove the files of the device."""
-        self._remove(map(self.path_of, self.file_names(device)))
+        self._remove(device, set())
 
-    @staticmethod
-    def _remove(paths: Iterable[str]) -> None:
-        for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+    def _remove(self, device: Document, kept: set[str]) -> None:
+        for path in map(self.path_of, self.file_names(device)):
+            if path in self._present and path not in kept:
+                self._present.discard(path)
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
 
     def synchronize(self, device: Document, raw_config: Document) -> defer.Deferred[Any]:  # noqa: ARG002
         """Send a SIP NOTIFY with `sync_event` to the phone."""

@@ -138,8 +138,9 @@ def decode(content: bytes) -> Any:
         return value
 
     try:
-        document = json.loads(content, parse_constant=refuse, parse_float=number)
-        if b"\\ud" in content.lower():  # may be half a character, which nothing can store
+        text = content.decode("utf-8-sig")
+        document = json.loads(text, parse_constant=refuse, parse_float=number)
+        if "\\ud" in text.lower():  # may be half a character, which nothing can store
             json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:
         raise HttpError(400, "Invalid JSON document: it is nested too deeply") from None

@@ -202,10 +202,12 @@ def test_untar_gives_plain_modes(run, tmp_path):
     assert modes == [0o755, 0o644]
 
 
-def test_last_member_of_a_name_wins(run):
-    assert run(
-        "untar x", {"x": tar_of(("a", b"1"), ("a", b"2"), symlink("a", "b"), ("a", b"3"))}
-    ) == {"a": b"3"}
+@pytest.mark.parametrize(
+    ("last", "content"), [(("a", b"3"), b"3"), (symlink("a", "b"), b"b")], ids=["file", "link"]
+)
+def test_last_member_of_a_name_wins(run, last, content):
+    members = ("a", b"1"), ("a", b"2"), symlink("a", "b"), ("b", b"b"), last
+    assert run("untar x", {"x": tar_of(*members)}) == {"a": content, "b": b"b"}
 
 
 def test_archive_replaces_the_files_of_an_earlier_step(run):
@@ -229,6 +231,7 @@ HOSTILE = {
     "zip, link up": ("unzip", zip_member("l", b"../x", stat.S_IFLNK), "leads outside"),
     "zip, absolute link": ("unzip", zip_member("l", b"/etc/passwd", stat.S_IFLNK), "is a link to"),
     "zip, empty link": ("unzip", zip_member("l", b"", stat.S_IFLNK), "is a link to"),
+    "zip, endless link": ("unzip", zip_member("l", b"x/" * 513, stat.S_IFLNK), "is a link to"),
     "zip, device": ("unzip", zip_member("d", b"", stat.S_IFCHR), "neither a file"),
     "zip, file below a file": ("unzip", zip_of({"a": b"", "a/b": b""}), "both a file and"),
     "zip, directory where a file is": ("unzip", zip_of({"a": b"", "a/": b""}), "both a file and"),
@@ -254,6 +257,11 @@ HOSTILE = {
     "tar, hard link to nothing": (
         "untar",
         tar_of(tar_member("l", tarfile.LNKTYPE, "x")),
+        "which is no file",
+    ),
+    "tar, hard link to itself": (
+        "untar",
+        tar_of(("l", b"x"), tar_member("l", tarfile.LNKTYPE, "l")),
         "which is no file",
     ),
     "tar, device": ("untar", tar_of(tar_member("d", tarfile.BLKTYPE)), "neither a file"),

@@ -12,7 +12,7 @@ import zipfile
 
 import pytest
 import pytest_twisted
-from twisted.internet import defer, threads
+from twisted.internet import defer
 
 from provd.errors import DownloadError, OperationRunning, PluginError, PluginLoadError
 from provd.plugin import firmware, pkginstall
@@ -165,7 +165,7 @@ def install(helper, package_id="fw"):
 
 
 def paths(root):
-    found = [path for path in root.rglob("*")] if root.exists() else []
+    found = list(root.rglob("*")) if root.exists() else []
     return sorted(f"{p.relative_to(root)}{'/' if p.is_dir() else ''}" for p in found)
 
 
@@ -507,6 +507,33 @@ def test_failure_to_put_a_file_in_its_place_is_undone(make, at_once, root, monke
     assert paths(root) == INSTALLED
 
 
+def test_file_that_was_there_is_not_removed_on_failure(make, at_once, root, monkeypatch):
+    (root / "fw").mkdir(parents=True)
+    for name in ("a.rom", "b.rom"):
+        (root / "fw" / name).write_bytes(b"own")
+
+    def fail(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pkginstall, "write_file", fail)
+    install(make())
+    assert paths(root) == ["fw/", "fw/a.rom", "fw/b.rom"]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "/etc", "nowhere"])
+def test_link_that_a_filter_made_is_not_put_in_place(make, at_once, root, target):
+    class Link:
+        def run(self, source, directory, allowance):
+            os.symlink(target, os.path.join(directory, "link"))
+
+    helper = make(
+        package_section("fw", install="fw") + "[install_fw]\na-b: link\n",
+        filter_builder=lambda _name, _arguments: Link(),
+    )
+    assert "'link' is neither a file nor a directory" in str(install(helper)[0])
+    assert paths(root) == []
+
+
 def test_failure_to_record_is_undone(make, at_once, root, monkeypatch):
     def fail(path, content):
         raise OSError(28, "No space left on device")
@@ -676,7 +703,7 @@ def test_removal_goes_on_if_nobody_waits_for_it(make, held, root):
 
 
 def test_unknown_package_is_not_found(make):
-    with pytest.raises(PluginError, match="^package not found$"):
+    with pytest.raises(PluginError, match=r"^package not found$"):
         make().install("other")
 
 
@@ -709,6 +736,17 @@ def test_package_does_one_thing_at_a_time(make, held):
     held.pop()()
     assert outcome(removed) is None
     assert held == []
+
+
+def test_helper_is_busy_until_the_last_operation_has_ended(make, held):
+    helper = make(package_section("one") + package_section("two"))
+    assert not helper.is_busy
+    helper.install("one")
+    helper.install("two")
+    held.pop()()
+    assert helper.is_busy
+    held.pop()()
+    assert not helper.is_busy
 
 
 def test_packages_of_a_plugin_wait_for_one_another(make, held):
@@ -793,4 +831,5 @@ async def test_package_is_installed_by_a_worker_thread_from_a_site(tmp_path, roo
         server.shutdown()
         thread.join()
         server.server_close()
+    assert used
     assert threading.main_thread() not in used

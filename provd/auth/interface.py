@@ -6,20 +6,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-import attrs
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-@attrs.frozen
-class Caller:
-    """Who asks, on behalf of which tenant."""
-
-    tenant: str
-    """The request tenant."""
-    visible: frozenset[str] | None = None
-    """That tenant and its descendants; None for all tenants."""
 
 
 class Authorizer(Protocol):
@@ -35,8 +23,8 @@ class Authorizer(Protocol):
     async def stop(self) -> None:
         """End all that is under way."""
 
-    async def authorize(self, token: str | None, access: str, tenant: str | None) -> Caller:
-        """Return the caller if `token` may do `access` for `tenant` (None: the token's own).
+    async def authorize(self, token: str | None, access: str, tenant: str | None) -> str:
+        """Return the request tenant if `token` may do `access` for `tenant` (None: its own).
 
         AuthenticationFailed, or AuthUnavailable if that cannot be told now.
         """
@@ -44,11 +32,15 @@ class Authorizer(Protocol):
     async def tenant(self, token: str | None, tenant: str | None) -> str:
         """Return the request tenant alone, as it is needed to know what to ask for."""
 
+    async def visible(self, tenant: str) -> frozenset[str] | None:
+        """Return a request tenant and its descendants, None for all; AuthUnavailable."""
+
 
 @lru_cache(maxsize=4096)
 def _pattern(text: str) -> re.Pattern[str]:
     pieces = {"*": "[^.#]*?", "#": ".*?"}
-    return re.compile("".join(pieces.get(char, re.escape(char)) for char in text))
+    # Ids in an access may hold any character; a line feed must not slip past a pattern.
+    return re.compile("".join(pieces.get(char, re.escape(char)) for char in text), re.DOTALL)
 
 
 def allows(patterns: Iterable[str], access: str) -> bool:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from provd.auth.interface import Caller, allows
+from provd.auth.interface import allows
 from provd.errors import AuthenticationFailed, AuthUnavailable, ProvdError, SettingsError
 
 if TYPE_CHECKING:
@@ -211,15 +211,17 @@ class LocalAuthorizer:
             raise AuthenticationFailed("the token may not act for this tenant")
         return tenant
 
-    async def authorize(self, token: str | None, access: str, tenant: str | None) -> Caller:
-        """Return the caller; every tenant is below the main one and has none below itself."""
+    async def authorize(self, token: str | None, access: str, tenant: str | None) -> str:
+        """Return the request tenant."""
         content, known = self._find(token)
         request_tenant = self._request_tenant(content, known, tenant)
         if not allows(known.acl, access):
             raise AuthenticationFailed(f"the token {known.name!r} does not allow {access}")
-        if request_tenant == content.main_tenant:
-            return Caller(request_tenant, None)
-        return Caller(request_tenant, frozenset((request_tenant,)))
+        return request_tenant
+
+    async def visible(self, tenant: str) -> frozenset[str] | None:
+        """Return what a tenant sees: all are below the main one, and have none below themselves."""
+        return None if tenant == self.main_tenant else frozenset((tenant,))
 
 
 def _parse_duration(text: str) -> datetime.timedelta:

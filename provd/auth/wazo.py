@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -17,7 +18,6 @@ from twisted.python.filepath import FilePath
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
-from provd.auth.interface import Caller
 from provd.errors import AuthenticationFailed, AuthUnavailable
 from provd.logs import log_failure
 
@@ -31,6 +31,9 @@ RENEW_SECONDS = 17280
 RETRY_SECONDS = (1, 2, 4, 8, 16, 32)
 REMEMBER_SECONDS = 10.0
 _MAX_REMEMBERED = 10_000
+
+# A token is part of a path: nothing that a web server on the way may take for more than a name.
+_TOKEN = re.compile(r"[A-Za-z0-9_~+=-][A-Za-z0-9_.~+=-]*")
 
 
 class _Memory:
@@ -201,8 +204,8 @@ class WazoAuthorizer:
 
     async def tenant(self, token: str | None, tenant: str | None) -> str:
         """Return the request tenant."""
-        if not token:
-            raise AuthenticationFailed("no token")
+        if not token or not _TOKEN.fullmatch(token):
+            raise AuthenticationFailed("no token, or none that can be asked for")
         question = ("tenant", token, tenant)
         known = self._memory.get(question)
         if known is not None:
@@ -221,8 +224,8 @@ class WazoAuthorizer:
         self._memory.put(question, found)
         return str(found)
 
-    async def authorize(self, token: str | None, access: str, tenant: str | None) -> Caller:
-        """Return the caller, with the tenants below the request tenant."""
+    async def authorize(self, token: str | None, access: str, tenant: str | None) -> str:
+        """Return the request tenant."""
         request_tenant = await self.tenant(token, tenant)
         assert token is not None
         question = ("access", token, access, tenant)
@@ -233,9 +236,10 @@ class WazoAuthorizer:
             if status != 204:
                 raise _refusal(status, f"the token does not allow {access}")
             self._memory.put(question, True)
-        return Caller(request_tenant, await self._visible(request_tenant))
+        return request_tenant
 
-    async def _visible(self, tenant: str) -> frozenset[str]:
+    async def visible(self, tenant: str) -> frozenset[str]:
+        """Return the request tenant and its descendants; alone if they may not be listed."""
         question = ("visible", tenant)
         known: frozenset[str] | None = self._memory.get(question)
         if known is not None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet import defer
+from twisted.internet.protocol import connectionDone
 from twisted.protocols import basic
 from twisted.web import resource, server, static
 from twisted.web.http import NOT_MODIFIED, HTTPChannel
@@ -27,6 +28,8 @@ from provd.model.documents import copy_json
 from provd.model.requests import RequestType
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from provd.manager.files import CachedFile, Files
     from provd.manager.parameters import Parameters
     from provd.manager.pipeline import Identified, Pipeline
@@ -48,11 +51,14 @@ class PhoneHttpRequest(server.Request):
     prov_dev: dict[str, Any] | None = None
     tenant_uuid: str | None = None
     client_address: str = ""
+    plugin_id: str | None = None
     started = 0.0
+    is_whole = False
     _body = 0
 
     def process(self) -> None:
         """Answer, now or when the site comes to it."""
+        self.is_whole = True
         channel: Any = self.channel
         channel.site.admit(self)
 
@@ -60,10 +66,9 @@ class PhoneHttpRequest(server.Request):
         """Answer now."""
         super().process()
 
-    @property
     def is_lost(self) -> bool:
         """Whether the client left."""
-        return self.channel is None
+        return bool(self._disconnected)
 
     def gotLength(self, length: int | None) -> None:
         """Keep a body in memory, as it is small; refuse one that is announced as too large."""
@@ -101,7 +106,9 @@ class PhoneHttpRequest(server.Request):
 
 
 class PhoneChannel(HTTPChannel):
-    """A connection of a phone. Its whole request must come in time, not only the next byte of it."""
+    """A connection of a phone; its whole request must come in time, not only the next byte."""
+
+    site: PhoneSite
 
     def connectionMade(self) -> None:
         """Take a place among the connections."""
@@ -113,7 +120,7 @@ class PhoneChannel(HTTPChannel):
         """Take bytes; unlike the base class, this does not start the timeout again."""
         basic.LineReceiver.dataReceived(self, data)
 
-    def connectionLost(self, reason: Any) -> None:
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Give the place back."""
         self.site.connections.pop(self, None)
         super().connectionLost(reason)
@@ -127,6 +134,7 @@ class PhoneSite(server.Site):
     longest is closed for the newest.
     """
 
+    protocol = PhoneChannel  # type: ignore[assignment]  # not the wrapper that adds HTTP/2
     requestFactory = PhoneHttpRequest
     noisy = False
     displayTracebacks = False
@@ -141,31 +149,27 @@ class PhoneSite(server.Site):
         self._until = 0.0
         self._slice: Any = None
 
-    def buildProtocol(self, addr: Any) -> Any:
-        """Return the protocol of a new connection: HTTP/1.1, as phones speak nothing newer."""
-        channel = PhoneChannel()
-        channel.requestFactory = self.requestFactory
-        channel.site = self
-        channel.factory = self
-        channel.callLater = self.reactor.callLater
-        channel.timeOut = self.timeOut
-        return channel
-
     def make_room(self) -> None:
-        """Close the connection that has been waiting for a request longest, if there are too many."""
+        """Close the connection that has waited for a request longest, if there are too many."""
         if len(self.connections) <= self._max_connections:
             return
         for channel in self.connections:
-            if not channel.requests or not channel.requests[0].started:
-                logger.warning("more than %d connections, the oldest is closed", self._max_connections)
+            if not channel.requests or not channel.requests[0].is_whole:
+                logger.warning(
+                    "more than %d connections, the oldest is closed", self._max_connections
+                )
                 del self.connections[channel]
-                channel.transport.abortConnection()
+                transport: Any = channel.transport
+                transport.abortConnection()
                 return
 
     def admit(self, request: PhoneHttpRequest) -> None:
         """Answer a request now, or after those that came before it."""
         self.active += 1
         request.notifyFinish().addBoth(self.one_less)
+        channel: Any = request.channel
+        if channel in self.connections:
+            self.connections.move_to_end(channel)
         if self._slice is None:
             self._slice = self.reactor.callLater(0, self._next_slice)
             self._until = time.perf_counter() + _SLICE_SECONDS
@@ -182,7 +186,7 @@ class PhoneSite(server.Site):
         self._until = time.perf_counter() + _SLICE_SECONDS
         while self._waiting and time.perf_counter() < self._until:
             request = self._waiting.popleft()
-            if not request.is_lost:
+            if not request.is_lost():
                 request.answer()
 
     def log(self, request: Any) -> None:
@@ -191,6 +195,10 @@ class PhoneSite(server.Site):
     def one_less(self, _result: Any) -> None:
         """Count a request that is over."""
         self.active -= 1
+
+
+def _cancel(_failure: Any, waiting: defer.Deferred[Any]) -> None:
+    waiting.cancel()
 
 
 def _page(code: int, brief: str, detail: str) -> Any:
@@ -234,9 +242,12 @@ class PhoneResource(resource.Resource):
         else:
             request.client_address = request.getClientIP()
         if self._url_key and not self._take_key(request):
+            request.path = b"(without a valid key)"  # for the log: it may be nearly one
             return self._answer(request, _page(404, "Not Found", _NOWHERE))
         try:
             filename = request.path.rsplit(b"/", 1)[-1].decode("ascii")
+            for segment in request.segments:
+                segment.decode("utf-8")
             identified = self._pipeline.identify_now(
                 RequestType.HTTP, request, request.client_address, filename
             )
@@ -298,14 +309,9 @@ class PhoneResource(resource.Resource):
         return body
 
     def _plain_path(self, service: Any, request: PhoneHttpRequest) -> str | None:
-        """Return the path of a plain GET of a file below a plain directory, else None."""
+        """Return the path of a GET of a file below a plain directory, else None."""
         root = getattr(service, "plain_root", None)
-        if (
-            root is None
-            or request.method != b"GET"
-            or request.requestHeaders.hasHeader(b"range")
-            or hasattr(service, "path_preprocess")
-        ):
+        if root is None or request.method != b"GET" or hasattr(service, "path_preprocess"):
             return None
         return self._path(root, request)
 
@@ -317,7 +323,11 @@ class PhoneResource(resource.Resource):
             not_found: bytes = service.childNotFound.render(request)
             return not_found
         content_type = self._content_type(service, filename)
-        if file.content is None or content_type is None:
+        if (
+            file.content is None
+            or content_type is None
+            or request.requestHeaders.hasHeader(b"range")
+        ):
             return None
         return self._write_head(request, file, content_type)
 
@@ -366,7 +376,10 @@ class PhoneResource(resource.Resource):
             identified = await self._pipeline.identify(
                 RequestType.HTTP, request, request.client_address, filename
             )
+        if request.is_lost():
+            return
         loaded = identified.loaded
+        request.plugin_id = loaded.id if loaded is not None else None
         device = identified.device
         service = loaded.plugin.http_service if loaded is not None else None
         if loaded is None or service is None or not self._may_see(request, identified):
@@ -378,6 +391,8 @@ class PhoneResource(resource.Resource):
         if path is not None:
             # Whoever asks: what is served is fresh, and what was removed is back.
             file = await self._files.find(path, device["id"] if device else None, loaded)
+            if request.is_lost():
+                return
             if file is not None or not os.path.lexists(path):
                 body = self._plain_body(service, request, file, filename)
                 if body is not None:
@@ -388,7 +403,9 @@ class PhoneResource(resource.Resource):
             preprocess(request)
             segments: list[Any] = list(request.segments)  # a plugin may have put text there
             request.postpath = [s.encode() if isinstance(s, str) else s for s in segments]
-        self._finish(request, await self._child(service, request), identified)
+        target = await self._child(service, request)
+        if not request.is_lost():
+            self._finish(request, target, identified)
 
     @staticmethod
     async def _child(service: Any, request: PhoneHttpRequest) -> Any:
@@ -399,6 +416,7 @@ class PhoneResource(resource.Resource):
             request.prepath = [*(request.prepath or ()), segment]
             current = current.getChildWithDefault(segment, request)
             if isinstance(current, defer.Deferred):
+                request.notifyFinish().addErrback(_cancel, current)
                 current = await current
         return current
 
@@ -432,12 +450,13 @@ class PhoneResource(resource.Resource):
             code, text = 503, "The service is not available now, try again."
         else:
             logger.error(
-                "a request failed: %s %s",
+                "a request failed: %s %s, plugin %s",
                 request.method.decode("latin-1"),
                 escape(request.path.decode("latin-1")),
+                request.plugin_id,
                 exc_info=(failure.type, failure.value, failure.getTracebackObject()),
             )
-        if request.finished or getattr(request, "_disconnected", False):
+        if request.finished or request.is_lost():
             return
         if request.startedWriting:
             request.channel.loseConnection()

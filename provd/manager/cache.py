@@ -100,6 +100,17 @@ class DocumentCache:
             self._shrink(self._lookups)
         return found
 
+    async def by_address(self, ip: str, *, with_mac: bool, limit: int) -> list[Record]:
+        """Return at most `limit` devices with that address; not remembered.
+
+        Without `with_mac`, those that have a MAC are left out, which costs the same for any number
+        of phones behind one address.
+        """
+        selector: dict[str, Any] = {"ip": ip}
+        if not with_mac:
+            selector["mac"] = {"$exists": False}
+        return await self._store.find(self._collection, Query(selector=selector, limit=limit))
+
     def _begin(self, what: object) -> object:
         token = object()
         self._asked.setdefault(what, set()).add(token)

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 _CONTRADICTING = ("mac", "vendor", "model")
 _FORCED = ("ip", "version")
+_MAX_CANDIDATES = 200
+_RECOUNT_SECONDS = 60.0
 
 
 @attrs.frozen(slots=True)
@@ -77,6 +79,9 @@ class Pipeline:
         self._updates = updater != "secure"
         self._locks = KeyedLocks(clock)
         self._number = 0
+        self._clock = clock
+        self._unclaimed: int | None = None
+        self._counted_at = 0.0
         self.created = 0
 
     def _next_number(self) -> int:
@@ -173,11 +178,20 @@ class Pipeline:
                 found = await devices.by_key(key, value)
                 if found:
                     return found[0]
-        same_ip = await devices.by_key("ip", info["ip"])
+        ids = devices.peek_ids("ip", info["ip"])
+        if ids is not None and len(ids) < _MAX_CANDIDATES:
+            same_ip = await devices.by_key("ip", info["ip"])
+        else:
+            # A device with a MAC is not this phone: no look-up by MAC found it.
+            same_ip = await devices.by_address(
+                info["ip"], with_mac="mac" not in info, limit=_MAX_CANDIDATES
+            )
         candidates = [record for record in same_ip if not _contradicts(record.document, info)]
         if len(candidates) > 1:
             logger.warning(
-                "%d devices have the address %s; none of them is taken", len(candidates), info["ip"]
+                "%d devices or more have the address %s; none of them is taken",
+                len(candidates),
+                info["ip"],
             )
         return candidates[0] if len(candidates) == 1 else None
 
@@ -210,19 +224,20 @@ class Pipeline:
             logger.error("no device is created for %s: %s", info["ip"], error)
             return None
         self.created += 1
+        self._unclaimed = (self._unclaimed or 0) + 1
         log_security("New device created automatically from %s: %s", info["ip"], record.id)
         return record
 
     async def _count_unclaimed(self, main: str | None) -> int:
-        if self.created % 100 == 0:
-            self._unclaimed_at = (
-                self.created,
-                await self._manager.count_devices({"tenant_uuid": main, "added": "auto"}),
+        """Return how many devices came by themselves and are nobody's yet; about a minute old."""
+        now = self._clock.seconds()
+        if self._unclaimed is None or now - self._counted_at > _RECOUNT_SECONDS:
+            self._counted_at = now
+            self._unclaimed = 0 if self._unclaimed is None else self._unclaimed
+            self._unclaimed = await self._manager.count_devices(
+                {"tenant_uuid": main, "added": "auto"}
             )
-        at, count = self._unclaimed_at
-        return count + self.created - at
-
-    _unclaimed_at: tuple[int, int] = (0, 0)
+        return self._unclaimed
 
     async def _update(self, record: Record, info: Info, filename: str | None) -> Record:
         if not self._updates:

@@ -123,6 +123,11 @@ class PluginManager:
     def _claim(self, plugin_id: str) -> None:
         if plugin_id in self._busy:
             raise OperationRunning(f"an operation on plugin {plugin_id} is already running")
+        loaded = self._host.get(plugin_id)
+        if loaded is not None and any(
+            getattr(service, "is_busy", False) for service in loaded.plugin.services.values()
+        ):
+            raise OperationRunning(f"a package of plugin {plugin_id} is being installed")
         self._busy.add(plugin_id)
 
     async def _begin(self, plugin_id: str, label: str) -> Operation:

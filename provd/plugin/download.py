@@ -27,7 +27,10 @@ _BLOCK = 64 * 1024
 
 def shown_url(url: str) -> str:
     """Return `url` without user name and password, for logs and messages."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the URL"  # it may hold a password anywhere
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 

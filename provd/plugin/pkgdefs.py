@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from provd.plugin.filters import Filter
 
     FilterBuilder = Callable[[str, Sequence[str]], Filter]
+
+logger = logging.getLogger(__name__)
 
 SOURCE_NODE = "a"
 
@@ -207,7 +210,9 @@ def _parse_file(section: _Section, downloaders: Collection[str]) -> PackageFile:
         raise section.error("is negative", "size")
     sha1sum = section.require("sha1sum")
     if not _SHA1.fullmatch(sha1sum):
-        raise section.error(f"{sha1sum!r} is not 40 hexadecimal digits", "sha1sum")
+        # An official plugin has such a line; its other packages are none the worse for it.
+        mistake = section.error(f"{sha1sum!r} is not 40 hexadecimal digits", "sha1sum")
+        logger.warning("%s; this file cannot be installed", mistake)
     downloader = section.values.get("downloader", "default")
     if downloader not in downloaders:
         known = ", ".join(sorted(downloaders))

@@ -23,7 +23,7 @@ from provd.rest.errors import NO_SUCH_RESOURCE, HttpError, to_http
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from provd.auth.interface import Authorizer, Caller
+    from provd.auth.interface import Authorizer
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +52,14 @@ class Call:
     """The variable parts of the path, decoded."""
     args: Mapping[str, str]
     """The first value of each query argument."""
-    caller: Caller | None
+    tenant: str
+    """The request tenant; empty for a route that everybody may use."""
+    authorizer: Authorizer
     body: Any = None
 
-    @property
-    def tenant(self) -> str:
-        """The request tenant."""
-        assert self.caller is not None
-        return self.caller.tenant
+    async def visible(self) -> frozenset[str] | None:
+        """Return the request tenant and its descendants, None for all tenants."""
+        return await self.authorizer.visible(self.tenant)
 
     def member(self, key: str, kind: type) -> Any:
         """Return a member of the body; a 400 that names it, if it is missing or of another type."""
@@ -202,7 +202,7 @@ class RestRoot(resource.Resource):
             request.setHeader(b"content-length", b"0")
             return b""
         try:
-            b"/".join(request.postpath).decode()
+            b"/".join(request.postpath or ()).decode()
             request.method.decode()
         except UnicodeDecodeError:
             return _write_error(request, HttpError(404, NO_SUCH_RESOURCE))
@@ -268,7 +268,7 @@ class RestApi:
             raise HttpError(
                 405, "Method not allowed", ((b"allow", ", ".join(allowed).encode("ascii")),)
             )
-        caller = await self._authorize(action, request, params)
+        tenant = await self._authorize(action, request, params)
         body = None
         if method in {"GET", "HEAD"}:
             if action.access is not None:
@@ -281,13 +281,13 @@ class RestApi:
             name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace")
             for name, values in (request.args or {}).items()
         }
-        return await action.handler(Call(params, args, caller, body))
+        return await action.handler(Call(params, args, tenant, self._authorizer, body))
 
     async def _authorize(
         self, action: Action, request: server.Request, params: dict[str, str]
-    ) -> Caller | None:
+    ) -> str:
         if action.access is None:
-            return None
+            return ""
         token = _header(request, b"x-auth-token") or None
         tenant = _header(request, b"wazo-tenant") or None
         names = dict(params)

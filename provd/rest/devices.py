@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import defer
 
 from provd.errors import DeviceNotFound, InvalidDocument, ProvdError
-from provd.manager.operations import FAIL, PROGRESS, SUCCESS, Operation, Operations
+from provd.manager.operations import PROGRESS, SUCCESS, Operation, Operations
 from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
 from provd.model.requests import RequestType
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
@@ -97,9 +97,8 @@ class DevicesResource:
     async def find(self, call: Call) -> Reply:
         """List the devices of the request tenant, and of those below it with `recurse`."""
         query = parse_query(call.args)
-        assert call.caller is not None
         recurse = call.args.get("recurse", "").lower() == "true"
-        tenants = call.caller.visible if recurse else frozenset((call.tenant,))
+        tenants = await call.visible() if recurse else frozenset((call.tenant,))
         devices = await self._manager.find_devices(query, tenants)
         return Reply(document={"devices": shown(devices, query)})
 
@@ -111,30 +110,27 @@ class DevicesResource:
 
     async def get(self, call: Call) -> Reply:
         """Read one device."""
-        assert call.caller is not None
-        device = await self._manager.device(call.params["device_id"], call.caller.visible)
+        device = await self._manager.device(call.params["device_id"], await call.visible())
         return Reply(document={"device": device})
 
     async def replace(self, call: Call) -> Reply:
         """Replace a device; a new one moves to the request tenant."""
         device_id = call.params["device_id"]
-        assert call.caller is not None
-        await self._manager.device_to_replace(device_id, call.caller.visible)
+        visible = await call.visible()
+        await self._manager.device_to_replace(device_id, visible)
         device = call.member("device", dict)
-        await self._manager.replace_device(device_id, device, call.tenant, call.caller.visible)
+        await self._manager.replace_device(device_id, device, call.tenant, visible)
         return Reply(204)
 
     async def delete(self, call: Call) -> Reply:
         """Delete a device and its files."""
-        assert call.caller is not None
-        await self._manager.delete_device(call.params["device_id"], call.caller.visible)
+        await self._manager.delete_device(call.params["device_id"], await call.visible())
         return Reply(204)
 
     async def synchronize(self, call: Call) -> Reply:
         """Begin a synchronisation."""
         device_id = call.member("id", str)
-        assert call.caller is not None
-        await self._manager.device(device_id, call.caller.visible)
+        await self._manager.device(device_id, await call.visible())
         operation = Operation(state=PROGRESS)
 
         async def work() -> None:
@@ -144,8 +140,11 @@ class DevicesResource:
                 operation.fail("the daemon stops")
                 raise
             except ProvdError as error:
-                logger.error("the synchronisation of device %s failed: %s", device_id, error)
-                operation.state = FAIL
+                logger.warning("the synchronisation of device %s failed: %s", device_id, error)
+                operation.fail(str(error))
+            except Exception as error:
+                logger.exception("the synchronisation of device %s failed", device_id)
+                operation.fail(str(error))
             else:
                 operation.state = SUCCESS
 
@@ -155,13 +154,12 @@ class DevicesResource:
     async def reconfigure(self, call: Call) -> Reply:
         """Write the files of a device again, now."""
         device_id = call.member("id", str)
-        assert call.caller is not None
         try:
             await self._manager.device(device_id)
         except DeviceNotFound:
             raise HttpError(400, f'invalid device ID "{device_id}"') from None
         try:
-            await self._manager.reconfigure_device(device_id, call.caller.visible)
+            await self._manager.reconfigure_device(device_id, await call.visible())
         except DeviceNotFound:
             raise HttpError(400, "Tenant invalid for device") from None
         return Reply(204)
@@ -174,7 +172,7 @@ class DevicesResource:
             try:
                 await self._pipeline.identify(RequestType.DHCP, request, info.ip, None)
             except ProvdError as error:
-                logger.error("the DHCP event of %s is lost: %s", info.mac, error)
+                logger.warning("the DHCP event of %s is lost: %s", info.mac, error)
         return Reply(204)
 
     @staticmethod

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Collection = Literal["devices", "configs"]
 COLLECTIONS: tuple[Collection, ...] = ("devices", "configs")
 INDEXED: dict[Collection, tuple[str, ...]] = {
-    "devices": ("mac", "ip", "sn", "uuid", "config", "plugin", "tenant_uuid"),
+    "devices": ("mac", "ip", "sn", "uuid", "config", "plugin", "tenant_uuid", "added"),
     "configs": ("role", "X_type"),
 }
 

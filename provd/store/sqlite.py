@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 from twisted.internet import defer
+from twisted.python.failure import Failure
 
 from provd.errors import (
     DuplicateId,
@@ -44,7 +45,7 @@ from provd.store.memory import cut, page
 from provd.store.query import compile_selector, equality_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from provd.store.query import Query
 
@@ -56,12 +57,19 @@ APPLICATION_ID = 0x50524F56  # "PROV"
 SCHEMA_VERSION = 1
 _QUICK_CHECK_LIMIT = 256 * 1024 * 1024
 _MAX_BATCH = 512
+# Many phones may share one address; among them, those without a MAC are asked for. How a device came
+# is asked of all devices of a tenant.
+_INDEXES: dict[Collection, tuple[str, ...]] = {
+    "devices": ("mac", "ip, mac", "sn", "uuid", "config", "plugin", "tenant_uuid, added"),
+    "configs": ("role", "X_type"),
+}
 _SLICE_SECONDS = 0.005
 
 _SCHEMA = """
 CREATE TABLE devices (
     id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
     mac TEXT, ip TEXT, sn TEXT, uuid TEXT, config TEXT, plugin TEXT, tenant_uuid TEXT,
+    added TEXT,
     document TEXT NOT NULL
 );
 CREATE TABLE configs (
@@ -89,6 +97,11 @@ class _Job:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether a column can hold `text`; lone surrogates are no text to SQLite."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def encode(document: Mapping[str, Any]) -> str:
@@ -128,6 +141,9 @@ class SqliteStore:
         self._stopped = threading.Event()
         self._lock_file: int | None = None
         self._connections: list[sqlite3.Connection] = []
+        self._outcomes: deque[tuple[defer.Deferred[Any], Any]] = deque()
+        self._delivering = False
+        self._files: dict[str, tuple[int, int]] = {}
         self.commits = 0
         self.writes = 0
 
@@ -183,7 +199,9 @@ class SqliteStore:
 
     def _take_lock(self) -> None:
         """Keep a second daemon off the file; SQLite alone would let it in."""
-        self._lock_file = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock_file = os.open(
+            f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
         try:
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -198,13 +216,15 @@ class SqliteStore:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         if not tables:
-            columns = [
-                f"CREATE INDEX {collection}_{column} ON {collection} ({column});"
-                for collection, names in INDEXED.items()
-                for column in names
+            indexes = [
+                f"CREATE INDEX {collection}_{columns.partition(',')[0]} ON {collection} ({columns});"
+                for collection, all_columns in _INDEXES.items()
+                for columns in all_columns
             ]
             connection.executescript(
-                "BEGIN IMMEDIATE;" + _SCHEMA + "".join(columns)
+                "BEGIN IMMEDIATE;"
+                + _SCHEMA
+                + "".join(indexes)
                 + f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
                 + "COMMIT;"
             )
@@ -240,14 +260,35 @@ class SqliteStore:
 
         def work() -> None:
             try:
-                value = function(*args)
+                outcome: Any = function(*args)
             except Exception as error:  # noqa: BLE001 - handed to whoever waits
-                self._reactor.callFromThread(result.errback, error)
-            else:
-                self._reactor.callFromThread(result.callback, value)
+                outcome = Failure(error)
+            self._hand_over([(result, outcome)])
 
         self._pool.submit(work)
         return result
+
+    def _hand_over(self, outcomes: Iterable[tuple[defer.Deferred[Any], Any]]) -> None:
+        """Pass results from a thread of ours to those who wait in the reactor's."""
+        self._outcomes.extend(outcomes)
+        self._reactor.callFromThread(self._wake)
+
+    def _wake(self) -> None:
+        if not self._delivering:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """Tell who waits; in slices, as each may go on with work of its own at once."""
+        self._delivering = False
+        until = time.perf_counter() + _SLICE_SECONDS
+        while self._outcomes:
+            waiting, outcome = self._outcomes.popleft()
+            if not waiting.called:
+                waiting.callback(outcome)
+            if self._outcomes and time.perf_counter() > until:
+                self._delivering = True
+                self._reactor.callFromThread(self._deliver)
+                return
 
     def _read(self, function: Callable[[sqlite3.Connection], T]) -> defer.Deferred[T]:
         def work() -> T:
@@ -294,31 +335,18 @@ class SqliteStore:
                     break
             if batch:
                 results = self._commit(connection, batch)
-                outcomes = deque(zip(batch, results, strict=True))
-                self._reactor.callFromThread(self._deliver, outcomes)
+                self._hand_over(zip((job.done for job in batch), results, strict=True))
         connection.close()
 
-    def _deliver(self, outcomes: deque[tuple[_Job, Any]]) -> None:
-        """Tell who waits; in slices, as each may go on with work of its own at once."""
-        until = time.perf_counter() + _SLICE_SECONDS
-        while outcomes:
-            job, result = outcomes.popleft()
-            if not job.done.called:
-                if isinstance(result, BaseException):
-                    job.done.errback(result)
-                else:
-                    job.done.callback(result)
-            if outcomes and time.perf_counter() > until:
-                self._reactor.callFromThread(self._deliver, outcomes)
-                return
-
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[Any]:
-        """Run a batch in one transaction; return for each job its result or its exception."""
+        """Run a batch in one transaction; return for each job its result or a Failure."""
         results: list[Any] = []
         try:
+            self._check_in_place()
             connection.execute("BEGIN IMMEDIATE")
             results.extend(self._run(connection, job) for job in batch)
             connection.execute("COMMIT")
+            self._check_in_place()
         except BaseException as error:  # noqa: BLE001 - every waiter learns of it
             with contextlib.suppress(sqlite3.Error):
                 if connection.in_transaction:
@@ -326,13 +354,31 @@ class SqliteStore:
             failure = (
                 _translate(error, self._path)
                 if isinstance(error, sqlite3.Error | OSError)
+                else error
+                if isinstance(error, StoreError)
                 else StoreUnavailable(f"{self._path}: {error!r}")
             )
             logger.error("a write of %d changes failed: %s", len(batch), failure)
-            return [failure] * len(batch)
+            return [Failure(failure) for _ in batch]
         self.commits += 1
         self.writes += len(batch)
         return results
+
+    def _check_in_place(self) -> None:
+        """Raise StoreUnavailable if a file of the database was removed or replaced meanwhile.
+
+        SQLite would go on and write to a file without a name, and all of that would be lost.
+        """
+        for path in (self._path, f"{self._path}-wal"):
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:
+                if path in self._files:
+                    raise StoreUnavailable(f"{path} was removed while in use") from None
+                continue
+            identity = (status.st_dev, status.st_ino)
+            if self._files.setdefault(path, identity) != identity:
+                raise StoreUnavailable(f"{path} was replaced while in use")
 
     @staticmethod
     def _run(connection: sqlite3.Connection, job: _Job) -> Any:
@@ -344,7 +390,7 @@ class SqliteStore:
             if job.atomic:
                 connection.execute("ROLLBACK TO job")
                 connection.execute("RELEASE job")
-            return error
+            return Failure(error)
         if job.atomic:
             connection.execute("RELEASE job")
         return result
@@ -353,10 +399,13 @@ class SqliteStore:
 
     async def get(self, collection: Collection, document_id: str) -> Record | None:
         """Return the document of that id, or None."""
+        if not _is_storable(document_id):
+            return None
 
         def read(connection: sqlite3.Connection) -> Record | None:
             row = connection.execute(
-                f"SELECT document, revision FROM {collection} WHERE id = ?", (document_id,)  # noqa: S608
+                f"SELECT document, revision FROM {collection} WHERE id = ?",
+                (document_id,),  # noqa: S608
             ).fetchone()
             return None if row is None else Record(json.loads(row[0]), row[1])
 
@@ -399,7 +448,9 @@ class SqliteStore:
                 sql = f"SELECT id FROM {collection}{where} ORDER BY rowid"  # noqa: S608
                 return [row[0] for row in connection.execute(sql, values)]
             sql = f"SELECT id, document FROM {collection}{where} ORDER BY rowid"  # noqa: S608
-            return [row[0] for row in connection.execute(sql, values) if matches(json.loads(row[1]))]
+            return [
+                row[0] for row in connection.execute(sql, values) if matches(json.loads(row[1]))
+            ]
 
         return await self._read(read)
 
@@ -543,9 +594,7 @@ def _store_parents(connection: sqlite3.Connection, operation: Insert | Replace) 
         )
 
 
-def _where(
-    collection: Collection, selector: Mapping[str, Any]
-) -> tuple[str, list[str], bool]:
+def _where(collection: Collection, selector: Mapping[str, Any]) -> tuple[str, list[str], bool]:
     """Return a WHERE clause that lets every match through, its values, and whether it is exact.
 
     An inexact clause lets more through, and the caller filters again.
@@ -553,17 +602,23 @@ def _where(
     clauses: list[str] = []
     values: list[str] = []
     used = 0
+    for column in INDEXED[collection]:
+        if selector.get(column) == {"$exists": False}:
+            clauses.append(f"{column} IS NULL")
     for key, wanted in equality_keys(selector).items():
         if key == "id" or key in INDEXED[collection]:
-            marks = ", ".join("?" * len(wanted))
-            clauses.append(f"{key} IN ({marks})" if wanted else "0")
-            values.extend(wanted)
-            used += 1
+            known = [value for value in wanted if _is_storable(value)]
+            marks = ", ".join("?" * len(known))
+            clauses.append(f"{key} IN ({marks})" if known else "0")
+            values.extend(known)
+            condition = selector[key]
+            used += isinstance(condition, str) or len(condition) == 1
     contains = selector.get("parent_ids") if collection == "configs" else None
     if (
         isinstance(contains, dict)
         and list(contains) == ["$contains"]
         and isinstance(contains["$contains"], str)
+        and _is_storable(contains["$contains"])
     ):
         clauses.append("id IN (SELECT child FROM config_parents WHERE parent = ?)")
         values.append(contains["$contains"])

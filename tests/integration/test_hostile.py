@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import random
 import re
 import socket
@@ -11,10 +10,11 @@ import threading
 import time
 
 import pytest
-from harness import MEDIA_TYPE, descriptors, http_request, merged
+from harness import MEDIA_TYPE, Daemon, descriptors, http_request
 
 AGENT = "Yealink SIP-T46S 66.86.0.15 {mac}"
 OTHER_TENANT = "11111111-2222-4333-8444-555555555555"
+TFTP_CLIENT = "127.0.0.3"
 SECRET = "a line that no phone may read"
 
 
@@ -68,7 +68,7 @@ def tftp_request(name, mode=b"octet", **options):
 def tftp_answer(daemon, datagram, seconds=2.0):
     """Return the first datagram that answers; None if none comes. Takes care to end a transfer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.bind(("127.0.0.1", 0))
+        client.bind((TFTP_CLIENT, 0))
         client.settimeout(seconds)
         client.sendto(datagram, ("127.0.0.1", daemon.tftp_port))
         try:
@@ -143,7 +143,7 @@ def test_odd_http_targets_get_an_ordinary_refusal(daemon, served_root, target):
     agent = b"User-Agent: " + AGENT.format(mac="00:15:65:00:00:01").encode()
     with no_traceback_in_log(daemon):
         answer = get(daemon, target, agent, source="127.0.0.2")
-        assert status_of(answer) in {302, 400, 403, 404, 414}, answer[:300]
+        assert status_of(answer) in {302, 400, 403, 404, 405, 414}, answer[:300]
         assert b"X-Injected" not in answer.partition(b"\r\n\r\n")[0]
         assert b"Traceback" not in answer
         if status_of(answer) == 302:
@@ -171,10 +171,6 @@ def test_odd_user_agents_are_answered(daemon, served_root, agent):
             assert status_of(answer) in {200, 400, 404}, answer[:300]
             assert b"Traceback" not in answer
     check_alive(daemon)
-    root = daemon.state / "plugins"
-    written = {path.name for path in root.glob("*/*")}
-    assert written <= {"plugin-info", "entry.py", "common.py", "templates", "var", "tables.py",
-                       "secret.txt", "plugins.db", "pkgs", "README", "LICENSE"} | written
     assert not (daemon.state / "plugins" / "etc").exists()
 
 
@@ -191,10 +187,14 @@ GARBAGE = [
     b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc",
     b"GET / HTTP/1.1\r\nHost: x\r\nRange: bytes=-\r\nConnection: close\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\nRange: bytes=" + b"0-1," * 3000 + b"5-6\r\nConnection: close\r\n\r\n",
-    b"POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    b"Content-Type: multipart/form-data\r\nContent-Length: 3\r\n\r\nabc",
-    b"POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 6\r\n\r\n\xff\xfe=%ff",
+    (
+        b"POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Content-Type: multipart/form-data\r\nContent-Length: 3\r\n\r\nabc"
+    ),
+    (
+        b"POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 6\r\n\r\n\xff\xfe=%ff"
+    ),
 ]
 
 
@@ -279,23 +279,23 @@ def test_hostile_json_is_refused_or_stored_whole(daemon, body):
 
 @pytest.mark.parametrize(
     "selector",
-    [b"{", b"[]", b"5", b"[" * 50_000, b'{"mac": {"$where": "1"}}', b'{"a": {"$gt": {}}}', b"\xff",
-     b'{"mac": {"$in": 5}}', b'{"a.b.c.d.e": 1}', b'{"": ""}', b'{"x": {"$regex": "(a+)+$"}}',
-     b'{"id": {"$in": [' + b'"a",' * 3000 + b'"b"]}}'],
-    ids=range(12),
-)
+    [b"[]", b"5", b'{"mac": {"$where": "1"}}', b'{"a": {"$gt": {}}}', b'{"mac": {"$in": 5}}',
+     b'{"a.b.c.d.e": 1}', b'{"": ""}', b'{"x": {"$regex": "(a+)+$"}}', b'{"id": {"$in": [' + b'"a",' * 1500 + b'"b"]}}', b'{"id": "\\ud800"}', b'{"mac": "\\u0000"}'],
+    ids=range(11),
+)  # fmt: skip
 def test_hostile_selectors_are_refused_or_find_nothing(daemon, selector):
-    from urllib.parse import quote
-
     with no_traceback_in_log(daemon):
-        answer = http_request(
-            daemon.rest_port, "GET", f"/0.2/dev_mgr/devices?q={quote(selector)}", None,
-            {"X-Auth-Token": daemon.token},
-        )
-        if len(quote(selector)) < 16000:
-            assert answer.status in {200, 400}, answer
+        answer = daemon.get("/dev_mgr/devices", q=selector)
+        assert answer.status in {200, 400}, answer
         if answer.status == 200:
             assert answer.json == {"devices": []}
+    check_alive(daemon)
+
+
+@pytest.mark.parametrize("selector", [b"{", b"[" * 5000, b'{"a":' * 1000, b"\xff"], ids=range(4))
+def test_a_selector_that_is_not_json_is_ignored(daemon, selector):
+    with no_traceback_in_log(daemon):
+        assert daemon.get("/dev_mgr/devices", q=selector).status == 200
     check_alive(daemon)
 
 
@@ -324,14 +324,14 @@ TFTP_NAMES = [
     b"../secret.txt", b"../../secret.txt", b"../tftpboot-other/secret.txt", b"/../secret.txt",
     b"folder/../../secret.txt", b"/etc/passwd", b"../../../../../../../../etc/passwd", b"..\\secret.txt",
     b"\xff\xfe", b"\xc3\xa9.cfg", b"a" * 1900, b".", b"..", b"/", b"", b"folder", b"a\nb", b"\x1b[31m",
-    b"%2e%2e/secret.txt", b"./../secret.txt", b"plain.txt/", b"plain.txt/..", b"~root/.profile",
+    b"%2e%2e/secret.txt", b"./../secret.txt", b"plain.txt/..", b"~root/.profile",
 ]
 
 
 @pytest.mark.parametrize("name", TFTP_NAMES, ids=range(len(TFTP_NAMES)))
 def test_hostile_tftp_names_get_an_error_packet(daemon, served_root, name):
     device = daemon.device(mac="00:15:65:00:00:01")
-    known = daemon.put(f"/dev_mgr/devices/{device['id']}", {"device": {**device, "ip": "127.0.0.1"}})
+    known = daemon.put(f"/dev_mgr/devices/{device['id']}", {"device": {**device, "ip": TFTP_CLIENT}})
     assert known.status == 204
     with no_traceback_in_log(daemon):
         answer = tftp_answer(daemon, tftp_request(name))
@@ -344,7 +344,7 @@ def test_hostile_tftp_names_get_an_error_packet(daemon, served_root, name):
 
 def test_the_served_file_itself_is_there_over_tftp(daemon, served_root):
     device = daemon.device(mac="00:15:65:00:00:01")
-    daemon.put(f"/dev_mgr/devices/{device['id']}", {"device": {**device, "ip": "127.0.0.1"}})
+    daemon.put(f"/dev_mgr/devices/{device['id']}", {"device": {**device, "ip": TFTP_CLIENT}})
     assert tftp_answer(daemon, tftp_request(b"plain.txt")) == b"\0\3\0\1for all"
 
 
@@ -366,7 +366,7 @@ def garbage(random_source):
 
 def test_a_storm_of_tftp_garbage_leaves_phones_and_descriptors_alone(daemon, served_root):
     check_alive(daemon)
-    # Of a listener like this one only requests make descriptors; they end when nobody acknowledges.
+    start_of_log = len(daemon.log)
     before = descriptors(daemon.process)
     source = random.Random(1)
     stop = threading.Event()
@@ -396,7 +396,7 @@ def test_a_storm_of_tftp_garbage_leaves_phones_and_descriptors_alone(daemon, ser
         stop.set()
         attacker.join()
     assert slowest < 2
-    assert "Traceback" not in daemon.log
+    assert "Traceback" not in daemon.log[start_of_log:]
     daemon.wait_for(lambda: daemon.get("/status").json["tftp"]["active"] == 0, "the end of transfers", 60)
     daemon.wait_for(lambda: descriptors(daemon.process) <= before + 2, "the release of sockets", 20)
 
@@ -506,8 +506,6 @@ def test_a_client_that_leaves_during_a_change_leaves_nothing_stale(daemon, serve
 
 @pytest.fixture(scope="module")
 def behind_two(tmp_path_factory):
-    from harness import Daemon
-
     running = Daemon(
         tmp_path_factory.mktemp("two"), {"general": {"http_proxied_trusted_proxies_count": 2}}
     ).start()
@@ -580,8 +578,6 @@ KEY, OTHER_KEY = "main-tenant-key", "other~tenant$key"
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory):
     """A daemon with url_key, two tenants with keys, and a device of each."""
-    from harness import Daemon
-
     running = Daemon(
         tmp_path_factory.mktemp("keyed"),
         {
@@ -601,12 +597,19 @@ def keyed_boot(daemon, key, mac, source, name=None, **headers):
 
 def claim(daemon, mac):
     """Move an unclaimed device to the other tenant, as that tenant's operator does."""
-    device = daemon.device(mac=mac)
+    device = any_device(daemon, mac)
     answer = daemon.put(
         f"/dev_mgr/devices/{device['id']}", {"device": device}, headers={"Wazo-Tenant": OTHER_TENANT}
     )
     assert answer.status == 204, answer
-    assert daemon.get(f"/dev_mgr/devices/{device['id']}").json["device"]["tenant_uuid"] == OTHER_TENANT
+    assert any_device(daemon, mac)["tenant_uuid"] == OTHER_TENANT
+
+
+def any_device(daemon, mac):
+    """Return the device of that MAC, whatever its tenant."""
+    found = daemon.get("/dev_mgr/devices", q=json.dumps({"mac": mac}), recurse="true").json["devices"]
+    assert len(found) == 1, found
+    return found[0]
 
 
 @pytest.mark.parametrize(
@@ -644,7 +647,7 @@ def test_a_key_does_not_open_the_file_of_another_tenants_phone(keyed, headers, p
     """The phone that asks is one of ours; the file is another tenant's."""
     victim, mine = "00:15:65:04:01:01", "00:15:65:04:01:02"
     assert keyed_boot(keyed, OTHER_KEY, victim, "127.0.6.1").status == 200
-    if keyed.device(mac=victim)["is_new"]:
+    if any_device(keyed, victim)["is_new"]:
         claim(keyed, victim)
     assert keyed_boot(keyed, OTHER_KEY, victim, "127.0.6.1").status == 200
     assert keyed_boot(keyed, KEY, mine, "127.0.6.2").status == 200
@@ -663,11 +666,12 @@ def test_keys_are_not_logged(keyed):
 
 def test_tftp_can_be_refused_where_keys_are_asked_for(keyed):
     assert keyed.get("/status").json["tftp"] is None
-    with pytest.raises(ConnectionRefusedError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.connect(("127.0.0.1", keyed.tftp_port))
         client.settimeout(2)
         client.send(tftp_request(b"x"))
-        client.recv(100)
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(100)
 
 
 def test_a_new_key_opens_and_the_old_one_does_not(keyed):

@@ -1,0 +1,148 @@
+"""Work in the background, in slices."""
+
+import logging
+
+import pytest
+from twisted.internet import defer, task
+
+from provd.manager import jobs as jobs_module
+from provd.manager.jobs import Jobs
+from tests.unit.manager.core import later, result
+
+
+@pytest.fixture
+def clock():
+    return task.Clock()
+
+
+@pytest.fixture
+def jobs(clock):
+    return Jobs(clock)
+
+
+async def wait_for(deferred, log=None):
+    try:
+        await deferred
+    finally:
+        if log is not None:
+            log.append("ended")
+
+
+def test_a_running_job_has_a_name_until_it_ends(jobs):
+    gate = defer.Deferred()
+    jobs.start("sweeping", wait_for(gate))
+    assert jobs.names == ["sweeping"]
+    gate.callback(None)
+    assert jobs.names == []
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_job_that_fails_is_logged_by_its_name(jobs, caplog, at_once):
+    gate = defer.fail(ValueError("dust")) if at_once else defer.Deferred()
+    jobs.start("sweeping", wait_for(gate))
+    if not at_once:
+        gate.errback(ValueError("dust"))
+    assert jobs.names == []
+    [record] = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert record.getMessage() == "the job sweeping failed"
+    assert isinstance(record.exc_info[1], ValueError)
+
+
+def test_stop_cancels_every_job_and_waits_until_each_has_ended(jobs, clock, caplog):
+    caplog.set_level(logging.INFO)
+    log = []
+    cleaning = defer.Deferred()
+
+    async def slow_end():
+        try:
+            await defer.Deferred()
+        finally:
+            await cleaning
+            log.append("clean")
+
+    jobs.start("one", wait_for(defer.Deferred(), log))
+    jobs.start("two", slow_end())
+    stopping = later(jobs.stop())
+    clock.advance(0)
+    assert log == ["ended"]
+    assert not stopping.called
+    cleaning.callback(None)
+    clock.advance(0)
+    result(stopping)
+    assert log == ["ended", "clean"]
+    assert "the job one was stopped before its end" in caplog.text
+    assert clock.getDelayedCalls() == []
+
+
+def test_stop_without_jobs_returns_at_once(jobs):
+    assert result(jobs.stop()) is None
+
+
+def test_a_loop_over_items_yields_when_its_slice_is_used_up(jobs, clock, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(jobs_module, "SLICE_SECONDS", 0.005)
+    monkeypatch.setattr(jobs_module.time, "perf_counter", lambda: now[0])
+    done = []
+
+    async def work(item):
+        now[0] += 0.002
+        done.append(item)
+
+    running = later(jobs.for_each(range(10), work))
+    sizes = [len(done)]
+    while not running.called:
+        clock.advance(0)
+        sizes.append(len(done))
+    result(running)
+    assert sizes == [3, 6, 9, 10]
+    assert done == list(range(10))
+
+
+def test_an_item_that_fails_is_logged_and_the_others_are_done(jobs, caplog):
+    done = []
+
+    async def work(item):
+        if item == 1:
+            raise ValueError("bad item")
+        done.append(item)
+
+    result(jobs.for_each([0, 1, 2], work))
+    assert done == [0, 2]
+    assert "1 could not be dealt with" in caplog.text
+
+
+def test_a_cancelled_loop_ends_where_it_is(jobs, clock):
+    done = []
+    gate = defer.Deferred()
+
+    async def work(item):
+        done.append(item)
+        if item == 1:
+            await gate
+
+    running = later(jobs.for_each([0, 1, 2], work))
+    running.cancel()
+    with pytest.raises(defer.CancelledError):
+        result(running)
+    assert done == [0, 1]
+
+
+def test_items_are_taken_as_they_come(jobs):
+    taken = []
+
+    def items():
+        for number in range(3):
+            taken.append(number)
+            yield number
+
+    gate = defer.Deferred()
+
+    async def work(item):
+        if item == 0:
+            await gate
+
+    running = later(jobs.for_each(items(), work))
+    assert taken == [0]
+    gate.callback(None)
+    result(running)
+    assert taken == [0, 1, 2]

@@ -54,6 +54,9 @@ format: venv
 bench: venv plugins
 	$(BIN)/python -m benchmarks
 
+docs: venv
+	$(BIN)/sphinx-build -W -q docs build/docs
+
 lock:
 	@command -v uv >/dev/null || { echo "uv is missing: pip install uv"; exit 1; }
 	for name in run dev; do \

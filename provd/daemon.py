@@ -225,6 +225,13 @@ class Daemon(service.MultiService):
 
     # Start
 
+    def privilegedStartService(self) -> None:
+        """Bind what may need privileges."""
+        try:
+            super().privilegedStartService()
+        except error.CannotListenError as failure:
+            sys.exit(f"provd: cannot listen for TFTP: {failure}")
+
     def startService(self) -> None:
         """Start; the work goes on after this returns, and a failure ends the process."""
         super().startService()
@@ -512,12 +519,14 @@ class Daemon(service.MultiService):
             f"  token  the admin token is in {token}",
             "",
             "Try it:",
-            f"  provd-phone boot --vendor yealink --model T46S --http http://{local}:{http_port}",
+            f"  .venv/bin/provd-phone boot --vendor yealink --model T46S --http http://{local}:{http_port}",
             f'  curl -s -H "X-Auth-Token: $(cat {token})" {rest}/dev_mgr/devices',
             f'  curl -s -A "Yealink SIP-T46S 66.86.0.15 00:15:65:12:34:56" http://{local}:{http_port}/001565123456.cfg',
             "",
         ]
-        print("\n".join(lines), flush=True)  # noqa: T201
+        if sys.__stdout__ is not None:  # twistd turns sys.stdout into log events
+            sys.__stdout__.write("\n".join(lines) + "\n")
+            sys.__stdout__.flush()
 
     # Stop
 

@@ -3,6 +3,9 @@
 A known phone whose facts did not change is dealt with by `identify_now`, which reads memory only:
 no await, no write, no render. All else goes through `identify`, under a lock for that phone, so
 that two first requests of one phone make one device.
+
+Each of the stages (extract the info, retrieve the device, update it) may be replaced by an object
+of a request-processing file. Such an object is asked for every request, the known phone's too.
 """
 
 from __future__ import annotations
@@ -11,17 +14,20 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from twisted.internet import defer
 
 from provd.errors import PluginError, ProvdError, TenantUnknown
 from provd.logs import log_security
 from provd.manager.association import associate
 from provd.manager.locks import KeyedLocks
 from provd.manager.manager import Change, sip_username
-from provd.model.documents import as_bool
+from provd.model.documents import as_bool, copy_json
 from provd.model.ids import new_id
 from provd.plugin.base import RequestType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from provd.manager.extraction import Extraction, Info
     from provd.manager.limits import CreationLimits
     from provd.manager.manager import DeviceManager
@@ -33,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 _CONTRADICTING = ("mac", "vendor", "model")
 _FORCED = ("ip", "version")
+STAGE_TIMEOUT = 10.0
+"""Seconds that an object of a request-processing file may take."""
 _MAX_CANDIDATES = 200
 _RECOUNT_SECONDS = 60.0
 
@@ -53,7 +61,12 @@ class Identified:
 
 
 class Pipeline:
-    """Recognises phones, creates and updates their devices."""
+    """Recognises phones, creates and updates their devices.
+
+    Each stage is the name of a built-in variant, or an object: `info_extractor` with a method
+    `extract(request, kind)`, `retriever` with `retrieve(info)`, `updater` with `update(device,
+    info, request, kind)`.
+    """
 
     def __init__(
         self,
@@ -65,8 +78,9 @@ class Pipeline:
         limits: CreationLimits,
         parameters: Parameters,
         max_unclaimed: int,
-        retriever: str = "default",
-        updater: str = "default",
+        info_extractor: Any = "default",
+        retriever: Any = "default",
+        updater: Any = "default",
     ) -> None:
         self._manager = manager
         self._host = host
@@ -74,9 +88,14 @@ class Pipeline:
         self._limits = limits
         self._parameters = parameters
         self._max_unclaimed = max_unclaimed
-        self._creates = retriever != "secure"
+        self._extractor = None if isinstance(info_extractor, str) else info_extractor
+        self._retriever = None if isinstance(retriever, str) else retriever
+        self._updater = None if isinstance(updater, str) else updater
+        objects = (self._extractor, self._retriever, self._updater)
+        self._is_built_in = objects == (None, None, None)
+        self._creates = retriever == "default"
         self._keys = ("mac", "sn") if retriever == "secure" else ("mac", "sn", "uuid")
-        self._updates = updater != "secure"
+        self._updates = updater == "default"
         self._locks = KeyedLocks(clock)
         self._number = 0
         self._clock = clock
@@ -94,6 +113,8 @@ class Pipeline:
         self, kind: RequestType, request: Any, ip: str, filename: str
     ) -> Identified | None:
         """Return the outcome if memory suffices to tell it and nothing needs to change."""
+        if not self._is_built_in:
+            return None
         info = self._extraction.remembered(kind, request)
         if info is None:
             return None
@@ -150,19 +171,18 @@ class Pipeline:
     ) -> Identified:
         """Return the outcome of a request, creating and updating the device as it takes."""
         number = self._next_number()
-        info = {**await self._extraction.extract(kind, request), "ip": ip}
-        if kind is RequestType.DHCP:
-            info["mac"] = request["mac"]
+        info = await self._extract(kind, request, ip)
         logger.debug("<%d> extracted info: %s", number, info)
-        key = next(
-            (name for name in (*self._keys, "ip") if isinstance(info.get(name), str)), "ip"
-        )
-        async with self._locks.hold((key, info[key])):
+        known = (name for name in (*self._keys, "ip") if isinstance(info.get(name), str))
+        key = next(known, None)
+        async with self._locks.hold((key, info[key]) if key is not None else ("ip", ip)):
             record = await self._retrieve(info)
             logger.debug("<%d> retrieved device id: %s", number, record.id if record else None)
             if record is None and self._creates:
-                record = await self._create(info)
-            if record is not None:
+                record = await self.create(info)
+            if record is not None and self._updater is not None:
+                record = await self._update_by_object(record, info, kind, request, filename)
+            elif record is not None:
                 record = await self._update(record, info, filename)
         loaded = self._host.get(record.document.get("plugin")) if record is not None else None
         if record is not None and loaded is not None and kind is not RequestType.DHCP:
@@ -170,7 +190,42 @@ class Pipeline:
             loaded = self._host.get(record.document.get("plugin")) if record else None
         return Identified(number, info, record, loaded)
 
+    async def _ask(self, stage: str, method: Callable[..., Any], *args: Any) -> Any:
+        """Return what a request-processing file's object gives; ProvdError if it fails."""
+        asked = defer.maybeDeferred(method, *args).addTimeout(STAGE_TIMEOUT, self._clock)
+        try:
+            return await asked
+        except (ProvdError, defer.CancelledError):
+            raise
+        except defer.TimeoutError as error:
+            raise ProvdError(f"the {stage} took more than {STAGE_TIMEOUT:.0f} s") from error
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise ProvdError(f"the {stage} failed: {reason}") from error
+
+    async def _extract(self, kind: RequestType, request: Any, ip: str) -> Info:
+        if self._extractor is not None:
+            answer = await self._ask("info_extractor", self._extractor.extract, request, kind)
+            if answer and not isinstance(answer, dict):
+                raise ProvdError(f"the info_extractor gave {type(answer).__name__}, not a dict")
+            return {**answer} if answer else {}
+        info = {**await self._extraction.extract(kind, request), "ip": ip}
+        if kind is RequestType.DHCP:
+            info["mac"] = request["mac"]
+        return info
+
+    async def _retrieve_by_object(self, info: Info) -> Record | None:
+        assert self._retriever is not None
+        device = await self._ask("retriever", self._retriever.retrieve, dict(info))
+        if device is None:
+            return None
+        if not isinstance(device, dict) or not isinstance(device.get("id"), str):
+            raise ProvdError("the retriever gave something that is not a device with an id")
+        return await self._manager.devices.get(device["id"])
+
     async def _retrieve(self, info: Info) -> Record | None:
+        if self._retriever is not None:
+            return await self._retrieve_by_object(info)
         devices = self._manager.devices
         for key in self._keys:
             value = info.get(key)
@@ -178,6 +233,8 @@ class Pipeline:
                 found = await devices.by_key(key, value)
                 if found:
                     return found[0]
+        if not info.get("ip"):
+            return None
         ids = devices.peek_ids("ip", info["ip"])
         if ids is not None and len(ids) < _MAX_CANDIDATES:
             same_ip = await devices.by_key("ip", info["ip"])
@@ -195,15 +252,17 @@ class Pipeline:
             )
         return candidates[0] if len(candidates) == 1 else None
 
-    async def _create(self, info: Info) -> Record | None:
-        reason = self._limits.allow(info["ip"])
+    async def create(self, info: Info) -> Record | None:
+        """Create a device of `info`, within the limits; None, with a log line, if that fails."""
+        ip = info.get("ip")
+        reason = self._limits.allow(ip or "")
         if reason is None:
             main = self._manager.main_tenant
             unclaimed = await self._count_unclaimed(main)
             if unclaimed >= self._max_unclaimed:
                 reason = f"{unclaimed} devices were created automatically and never claimed"
         if reason is not None:
-            logger.warning("no device is created for %s: %s", info["ip"], reason)
+            logger.warning("no device is created for %s: %s", ip, reason)
             return None
         device = {key: value for key, value in info.items() if value is not None}
         device.update(id=new_id(), added="auto", tenant_uuid=self._manager.main_tenant)
@@ -218,14 +277,15 @@ class Pipeline:
         try:
             record = await self._manager.insert_new(device, config)
         except TenantUnknown as error:
-            logger.warning("no device is created for %s: %s", info["ip"], error)
+            logger.warning("no device is created for %s: %s", ip, error)
             return None
         except ProvdError as error:
-            logger.error("no device is created for %s: %s", info["ip"], error)
+            logger.error("no device is created for %s: %s", ip, error)
             return None
         self.created += 1
         self._unclaimed = (self._unclaimed or 0) + 1
-        log_security("New device created automatically from %s: %s", info["ip"], record.id)
+        if ip:
+            log_security("New device created automatically from %s: %s", ip, record.id)
         return record
 
     async def _count_unclaimed(self, main: str | None) -> int:
@@ -242,7 +302,7 @@ class Pipeline:
     async def _update(self, record: Record, info: Info, filename: str | None) -> Record:
         if not self._updates:
             return await self._remote_state(record, filename)
-        if not self._parameters.nat:
+        if info.get("ip") and not self._parameters.nat:
             await self._take_address(record.id, info["ip"])
         device = record.document
         plugin_id = None
@@ -263,7 +323,34 @@ class Pipeline:
                 return Change(document, config)
             return Change(document)
 
-        if change(dict(device)).document == device:
+        return await self._store(record, change, filename)
+
+    async def _update_by_object(
+        self, record: Record, info: Info, kind: RequestType, request: Any, filename: str | None
+    ) -> Record:
+        assert self._updater is not None
+        before = record.document
+        device = copy_json(before)
+        await self._ask("updater", self._updater.update, device, dict(info), request, kind)
+        changed = {
+            key: value for key, value in device.items() if key not in before or before[key] != value
+        }
+        removed = before.keys() - device.keys()
+
+        def change(document: dict[str, Any]) -> Change:
+            # Only what the object changed: somebody else may have changed the rest meanwhile.
+            document.update(copy_json(changed))
+            for key in removed:
+                document.pop(key, None)
+            return Change(document)
+
+        return await self._store(record, change, filename)
+
+    async def _store(
+        self, record: Record, change: Callable[[dict[str, Any]], Change], filename: str | None
+    ) -> Record:
+        """Apply what a request changes of a device, and note which SIP account the phone runs."""
+        if change(dict(record.document)).document == record.document:
             return await self._remote_state(record, filename)
         try:
             return await self._manager.change_device(record.id, change, trigger=filename)

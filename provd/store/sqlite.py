@@ -404,8 +404,8 @@ class SqliteStore:
 
         def read(connection: sqlite3.Connection) -> Record | None:
             row = connection.execute(
-                f"SELECT document, revision FROM {collection} WHERE id = ?",
-                (document_id,),  # noqa: S608
+                f"SELECT document, revision FROM {collection} WHERE id = ?",  # noqa: S608
+                (document_id,),
             ).fetchone()
             return None if row is None else Record(json.loads(row[0]), row[1])
 
@@ -599,12 +599,13 @@ def _where(collection: Collection, selector: Mapping[str, Any]) -> tuple[str, li
 
     An inexact clause lets more through, and the caller filters again.
     """
-    clauses: list[str] = []
+    clauses = [
+        f"{column} IS NULL"
+        for column in INDEXED[collection]
+        if selector.get(column) == {"$exists": False}
+    ]
     values: list[str] = []
     used = 0
-    for column in INDEXED[collection]:
-        if selector.get(column) == {"$exists": False}:
-            clauses.append(f"{column} IS NULL")
     for key, wanted in equality_keys(selector).items():
         if key == "id" or key in INDEXED[collection]:
             known = [value for value in wanted if _is_storable(value)]

@@ -28,7 +28,7 @@ setup(
     entry_points={
         "console_scripts": [
             "provd-phone = provd.simphone.cli:main",
-            "provd-plugin = provd.plugin.author:main",
+            "provd-plugin = provd.compat.author_tools:main",
             "provd-token = provd.auth.local:main",
         ],
         "pytest11": ["provd = provd.compat.pytest_plugin"],

@@ -18,8 +18,10 @@ from twisted.python.threadpool import ThreadPool
 from provd import __version__, compat, logs
 from provd.auth.local import LocalAuthorizer
 from provd.auth.wazo import WazoAuthorizer
+from provd.bus.events import deleted_tenant
 from provd.compat import synchronize
 from provd.compat.application import Application
+from provd.compat.processing import load_stages
 from provd.compat.quirks import quirk
 from provd.errors import ProvdError, SettingsError
 from provd.http.site import PhoneResource, PhoneSite
@@ -33,6 +35,7 @@ from provd.manager.parameters import Parameters
 from provd.manager.pipeline import Pipeline
 from provd.manager.plugins import PluginManager
 from provd.manager.rendering import RenderStates
+from provd.manager.tenants import TenantRemoval, TenantSync
 from provd.manager.watchdog import StallWatchdog
 from provd.model.rawconfig import check_base
 from provd.plugin.archive import recover
@@ -53,8 +56,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from provd.auth.interface import Authorizer
+    from provd.bus.consumer import BusConsumer
     from provd.rest.app import RestApi
-    from provd.store.interface import Store
+    from provd.store.interface import Record, Store
 
 logger = logging.getLogger(__name__)
 
@@ -179,17 +183,6 @@ class Daemon(service.MultiService):
             parameters=self._parameters,
             sync_service_getter=synchronize.get_sync_service,
         )
-        self._pipeline = Pipeline(
-            clock=reactor,
-            manager=self._manager,
-            host=self._host,
-            extraction=Extraction(self._host, reactor, limits.memo_entries),
-            limits=CreationLimits(reactor, limits.creation_rate, limits.creation_rate_per_source),
-            parameters=self._parameters,
-            max_unclaimed=limits.unclaimed_devices,
-            retriever=general.retriever,
-            updater=general.updater,
-        )
         self._files = Files(self._manager, FileCache(limits.file_cache_bytes))
         self._plugins = PluginManager(
             host=self._host,
@@ -205,6 +198,43 @@ class Daemon(service.MultiService):
             in_thread=self._in_thread,
         )
         self._watchdog = StallWatchdog(reactor, settings.logging.stall_threshold_ms / 1000)
+        self._bus: BusConsumer | None = None
+        self._tenant_sync: TenantSync | None = None
+        if isinstance(self._authorizer, WazoAuthorizer):
+            self._follow_tenants(self._authorizer)
+        # Last, as files of the operator are executed: all that a stop needs is there.
+        self._pipeline = self._make_pipeline()
+
+    def _make_pipeline(self) -> Pipeline:
+        general, limits = self._settings.general, self._settings.limits
+
+        async def create(info: dict[str, Any]) -> Record | None:
+            return await self._pipeline.create(info)
+
+        stages = load_stages(
+            general.request_config_dir,
+            {
+                "info_extractor": general.info_extractor,
+                "retriever": general.retriever,
+                "updater": general.updater,
+            },
+            self._host.app,
+            create,
+        )
+        return Pipeline(
+            clock=self._reactor,
+            manager=self._manager,
+            host=self._host,
+            extraction=Extraction(self._host, self._reactor, limits.memo_entries),
+            limits=CreationLimits(
+                self._reactor, limits.creation_rate, limits.creation_rate_per_source
+            ),
+            parameters=self._parameters,
+            max_unclaimed=limits.unclaimed_devices,
+            info_extractor=stages.info_extractor,
+            retriever=stages.retriever,
+            updater=stages.updater,
+        )
 
     def _make_authorizer(self) -> Authorizer:
         auth = self._settings.auth
@@ -219,6 +249,36 @@ class Daemon(service.MultiService):
                 renewed=self._service_token_renewed,
             )
         return LocalAuthorizer(auth.tokens_file, auth.admin_token_file)
+
+    def _follow_tenants(self, authorizer: WazoAuthorizer) -> None:
+        """Make what deletes the devices of tenants that are gone."""
+        # pika takes 30 ms to import and imports the reactor: only where there is a bus.
+        from provd.bus import amqp
+        from provd.bus.consumer import BusConsumer
+
+        settings, reactor = self._settings, self._reactor
+        removal = TenantRemoval(self._store, self._manager, self._parameters, self._jobs)
+        self._tenant_sync = TenantSync(
+            clock=reactor,
+            store=self._store,
+            manager=self._manager,
+            parameters=self._parameters,
+            removal=removal,
+            list_tenants=authorizer.all_tenants,
+            start_seconds=settings.general.syncdb.start_sec,
+            interval_seconds=settings.general.syncdb.interval_sec,
+        )
+
+        async def tenant_deleted(data: dict[str, Any]) -> None:
+            await removal.forget(deleted_tenant(data))
+
+        handlers = {"auth_tenant_deleted": tenant_deleted}
+        self._bus = BusConsumer(
+            reactor,
+            lambda: amqp.connect(reactor, settings.bus, handlers),
+            handlers,
+            self._tenant_sync.compare_soon,
+        )
 
     def _in_thread(self, function: Callable[..., Any], *args: Any) -> defer.Deferred[Any]:
         return threads.deferToThreadPool(self._reactor, self._pool, function, *args)
@@ -275,6 +335,9 @@ class Daemon(service.MultiService):
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         await self._listen()
+        if self._bus is not None and self._tenant_sync is not None:
+            self._bus.start()
+            self._tenant_sync.start()
         if general.install_all_plugins:
             await self._install_all()
         self._ready = True
@@ -463,7 +526,9 @@ class Daemon(service.MultiService):
         }
         tftp = self._tftp
         return {
-            "bus_consumer": {"status": "ok"},
+            "bus_consumer": {
+                "status": "ok" if self._bus is None or self._bus.connected else "fail"
+            },
             "rest_api": "ok",
             "version": __version__,
             "ready": self._ready,
@@ -543,6 +608,9 @@ class Daemon(service.MultiService):
         seconds = self._settings.general.shutdown_seconds
         deadline = time.monotonic() + seconds
         await self._quietly(self._stop_listening)
+        if self._bus is not None and self._tenant_sync is not None:
+            await self._quietly(self._bus.stop)
+            await self._quietly(self._tenant_sync.stop)
         await self._quietly(lambda: _result(super(Daemon, self).stopService()))
         while any(site.active for site in self._sites) and time.monotonic() < deadline - 0.5:
             await task.deferLater(self._reactor, 0.02)

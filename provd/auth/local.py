@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
+import datetime as dt
 import fcntl
 import hashlib
 import json
@@ -46,9 +46,9 @@ class Token:
     created: str
     expires: str | None = None
 
-    def is_expired(self, now: datetime.datetime) -> bool:
+    def is_expired(self, now: dt.datetime) -> bool:
         """Tell whether it is of no use any more."""
-        return self.expires is not None and datetime.datetime.fromisoformat(self.expires) <= now
+        return self.expires is not None and dt.datetime.fromisoformat(self.expires) <= now
 
 
 @attrs.frozen
@@ -64,8 +64,8 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 class TokenFile:
@@ -129,7 +129,7 @@ class TokenFile:
         name: str,
         acl: Sequence[str],
         tenant: str | None = None,
-        expires: datetime.datetime | None = None,
+        expires: dt.datetime | None = None,
     ) -> str:
         """Add a token and return it; it cannot be read again. SettingsError if the name is used."""
         with self._locked() as content:
@@ -224,14 +224,14 @@ class LocalAuthorizer:
         return None if tenant == self.main_tenant else frozenset((tenant,))
 
 
-def _parse_duration(text: str) -> datetime.timedelta:
+def _parse_duration(text: str) -> dt.timedelta:
     match = re.fullmatch(r"(\d+)([hdw])", text)
     if not match:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not allowed; allowed are forms such as 12h, 30d, 8w"
         )
     unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
-    return datetime.timedelta(**{unit: int(match[1])})
+    return dt.timedelta(**{unit: int(match[1])})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

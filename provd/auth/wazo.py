@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 import treq
-from twisted.internet import defer, ssl, task
+from twisted.internet import defer, ssl
 from twisted.python.filepath import FilePath
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 TOKEN_SECONDS = 21600
 RENEW_SECONDS = 17280
+RENEW_EARLY_SECONDS = 60
 RETRY_SECONDS = (1, 2, 4, 8, 16, 32)
 REMEMBER_SECONDS = 10.0
 _MAX_REMEMBERED = 10_000
@@ -107,6 +108,8 @@ class WazoAuthorizer:
         self._memory = _Memory(reactor)
         self._renewed = renewed
         self._renewal: defer.Deferred[Any] | None = None
+        self._pause: defer.Deferred[None] | None = None
+        self._last_try = 0.0
         self.service_token: str | None = None
         self._main_tenant: str | None = None
 
@@ -149,7 +152,27 @@ class WazoAuthorizer:
             else:
                 delay = RENEW_SECONDS
                 failures = 0
-            await task.deferLater(self._reactor, delay, lambda: None)
+            await self._wait(delay)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait that long, or until somebody finds that the service token is refused."""
+        self._last_try = self._reactor.seconds()
+        self._pause = defer.Deferred()
+        timer = self._reactor.callLater(seconds, self._pause.callback, None)
+        try:
+            await self._pause
+        finally:
+            self._pause = None
+            if timer.active():
+                timer.cancel()
+
+    def _renew_early(self) -> None:
+        """Renew the service token now; not soon again, as the reason may lie elsewhere."""
+        if (
+            self._pause is not None
+            and self._reactor.seconds() - self._last_try >= RENEW_EARLY_SECONDS
+        ):
+            self._pause.callback(None)
 
     async def _renew(self) -> None:
         credentials = base64.b64encode(f"{self._username}:{self._password}".encode()).decode()
@@ -258,6 +281,7 @@ class WazoAuthorizer:
             headers["Wazo-Tenant"] = tenant
         status, body = await self._call("GET", "/tenants", headers=headers)
         if status == 401:
+            self._renew_early()
             return None
         items = _dig(body, "items")
         if status != 200 or not isinstance(items, list):

@@ -1,4 +1,4 @@
-"""Request-processing files: Python that replaces a stage of the pipeline (contract: integration §3).
+"""Request-processing files, which replace stages of the pipeline (contract: integration §3).
 
 The stages are `info_extractor`, `retriever` and `updater`; the file of one is
 `<request_config_dir>/<stage>.py.conf.<variant>`. A file that makes what a packaged variant is made
@@ -13,6 +13,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from twisted.internet import defer
 
 from provd.compat.devices import ident, pgasso
 from provd.errors import SettingsError
@@ -65,12 +66,13 @@ def load_stages(
                     made[stage] = variant
     for stage, part in made.items():
         if not isinstance(part, str):
-            logger.info("the %s is that of %s", stage, _path(request_config_dir, stage, variants))
+            path = _path(request_config_dir, stage, variants[stage])
+            logger.info("%s is used instead of the built-in %s", path, stage)
     return Stages(**made)
 
 
-def _path(directory: str, stage: str, variants: Mapping[str, str]) -> str:
-    return os.path.join(directory, f"{stage}.py.conf.{variants[stage]}")
+def _path(directory: str, stage: str, variant: str) -> str:
+    return os.path.join(directory, f"{stage}.py.conf.{variant}")
 
 
 # Names
@@ -84,7 +86,7 @@ def _names(app: Any, create: Create | None) -> dict[str, Any]:
         for name, value in vars(module).items()
         if not name.startswith("_")
     }
-    names["app"] = app
+    names.update(app=app, defer=defer)
     if create is not None:
         names["AddDeviceRetriever"] = _limited(create)
     return names
@@ -108,7 +110,7 @@ def _load(
     directory: str, stage: str, variant: str, names: Mapping[str, Any], built_in: frozenset[str]
 ) -> Any:
     """Return the object that a file makes, or the name of a variant that needs no file."""
-    path = _path(directory, stage, {stage: variant})
+    path = _path(directory, stage, variant)
     try:
         with open(path, "rb") as stream:
             source = stream.read()

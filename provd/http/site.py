@@ -253,10 +253,13 @@ class PhoneResource(resource.Resource):
             )
         except UnicodeDecodeError:
             return self._answer(request, _page(404, "Not Found", "No such file."))
-        if identified is not None:
-            served = self._serve_now(request, identified, filename)
-            if served is not None:
-                return served
+        try:
+            served = identified and self._serve_now(request, identified, filename)
+        except (Exception, SystemExit):  # met again below, where the plugin is named
+            logger.debug("a request was not served at once", exc_info=True)
+            served = None
+        if served is not None:
+            return served
         # It goes on though the client leaves: a write that is under way must be taken note of.
         serving = defer.Deferred.fromCoroutine(self._serve(request, identified, filename))
         serving.addErrback(self._failed, request)

@@ -25,7 +25,7 @@ def associate(host: PluginHost, info: Mapping[str, Any]) -> str | None:
         if associator is None:
             continue
         try:
-            score = host.run(loaded, "associate", associator.associate, info)
+            score = host.run(loaded, "associate", associator.associate, dict(info))
         except PluginError:
             continue
         if isinstance(score, int) and score >= DeviceSupport.PROBABLE:

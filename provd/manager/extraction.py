@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 Info = dict[str, Any]
 
 _FROM_PATH = frozenset(("path", "uri", "args", "method"))
+_TEXT_KEYS = ("mac", "sn", "ip", "uuid", "vendor", "model", "version")
+_BODILESS = frozenset((b"GET", b"HEAD"))
 EXTRACTION_TIMEOUT = 10.0
 _MAX_KEY_BYTES = 1024
 
@@ -100,8 +102,13 @@ class _Memo:
         self._unsure = False
 
     def key(self, kind: RequestType, request: Any) -> Hashable:
-        """Return what the result depends on; None for a request too long to remember."""
+        """Return what the result depends on; None for a request that is not remembered.
+
+        Those are requests that are too long, and those whose `args` may come from a body.
+        """
         if kind is RequestType.HTTP:
+            if request.method not in _BODILESS:
+                return None
             get = request.getHeader
             headers = [get(name) for name in self._headers]
             if len(request.uri) + sum(map(len, filter(None, headers))) > _MAX_KEY_BYTES:
@@ -145,6 +152,17 @@ def vote(answers: Iterable[Info]) -> Info:
             else:
                 candidates.append([value, 1])
     return {key: max(candidates, key=lambda c: c[1])[0] for key, candidates in votes.items()}
+
+
+def _usable(loaded: LoadedPlugin, answer: Info) -> Info:
+    """Return what may be voted on: device keys hold text, whatever a plugin thinks."""
+    wrong = [
+        key for key in _TEXT_KEYS if answer.get(key) is not None and not isinstance(answer[key], str)
+    ]
+    if wrong:
+        logger.warning("the extractor of plugin %s gave no text for %s", loaded.id, ", ".join(wrong))
+        return {key: value for key, value in answer.items() if key not in wrong}
+    return answer
 
 
 class Extraction:
@@ -199,16 +217,15 @@ class Extraction:
             answer = result
             if isinstance(answer, defer.Deferred):
                 complete = False
-                try:
-                    answer = await answer.addTimeout(EXTRACTION_TIMEOUT, self._clock)
-                except Exception as error:  # noqa: BLE001 - one plugin's failure is its own
-                    logger.warning("the extractor of plugin %s failed: %r", loaded.id, error)
+                [answer] = await answer
+                if isinstance(answer, Failure):
+                    loaded.stats.errors += 1
+                    logger.warning("the extractor of plugin %s failed: %r", loaded.id, answer.value)
                     continue
-            if answer:
-                if isinstance(answer, dict):
-                    answers.append(answer)
-                else:
-                    logger.warning("the extractor of plugin %s gave %r", loaded.id, type(answer))
+            if isinstance(answer, dict):
+                answers.append(_usable(loaded, answer))
+            elif answer:
+                logger.warning("the extractor of plugin %s gave %r", loaded.id, type(answer))
         info = vote(answers)
         if kind is not RequestType.DHCP and complete and generation == self._host.generation:
             self._memo.put(self._memo.key(kind, request), info)
@@ -217,7 +234,10 @@ class Extraction:
     def _ask(
         self, loaded: LoadedPlugin, extractor: Any, request: Any, kind: RequestType
     ) -> tuple[LoadedPlugin, Any] | None:
-        """Return the answer of one extractor, ready or not; None if there is none."""
+        """Return the answer of one extractor, None if there is none.
+
+        An answer that is not ready is a Deferred that fires with it, or its Failure, in a list.
+        """
         try:
             result = extractor.extract(request, kind)
         except Exception:  # noqa: BLE001 - one plugin's failure is its own
@@ -235,6 +255,13 @@ class Extraction:
                 return None
             if not isinstance(outcome, defer.Deferred):
                 result = outcome
+        if isinstance(result, defer.Deferred):
+            # All wait at once, so each has its own time limit from now on. The request may be
+            # cancelled while it waits, which is not to be mistaken for a failure of the plugin.
+            waiting: defer.Deferred[Any] = defer.Deferred()
+            result.addTimeout(EXTRACTION_TIMEOUT, self._clock)
+            result.addBoth(lambda value: waiting.called or waiting.callback([value]))
+            return loaded, waiting
         if not result:
             return None
         return loaded, result

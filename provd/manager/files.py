@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from provd.plugin.host import LoadedPlugin
 
 MAX_CACHED_FILE = 256 * 1024
+_TICK_NS = 20_000_000
+"""More than the step in which file systems keep time."""
 
 
 @attrs.frozen(slots=True)
@@ -72,7 +75,9 @@ class FileCache:
             return None
         size = status.st_size if content is None else len(content)
         file = CachedFile(path, size, status.st_mtime_ns, status.st_ino, content)
-        if content is not None and len(content) == status.st_size:
+        # A file written a moment ago may change again without a change of its time.
+        is_settled = time.time_ns() - status.st_mtime_ns > _TICK_NS
+        if content is not None and len(content) == status.st_size and is_settled:
             self._files[path] = file
             self._bytes += len(content)
             while self._bytes > self._max_bytes:

@@ -24,6 +24,7 @@ class Jobs:
     def __init__(self, clock: Any) -> None:
         self._clock = clock
         self._running: dict[defer.Deferred[Any], str] = {}
+        self._idle: defer.Deferred[None] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -40,6 +41,9 @@ class Jobs:
 
         def done(result: Any) -> Any:
             self._running.pop(job, None)
+            if not self._running and self._idle is not None:
+                idle, self._idle = self._idle, None
+                idle.callback(None)
             return result
 
         def failed(failure: Any) -> None:
@@ -55,8 +59,9 @@ class Jobs:
         """Cancel all jobs."""
         for job in list(self._running):
             job.cancel()
-        while self._running:
-            await self.pause()
+        if self._running:
+            self._idle = defer.Deferred()
+            await self._idle
 
     def pause(self) -> defer.Deferred[None]:
         """Let the loop run once."""

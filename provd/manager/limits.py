@@ -21,7 +21,9 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Return whether one more event is allowed, and count it."""
-        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._rate)
+        # The reactor's clock is the wall clock, which may be set back.
+        passed = max(now - self._since, 0)
+        self._tokens = min(self._burst, self._tokens + passed * self._rate)
         self._since = now
         if self._tokens < 1:
             return False

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet import defer
+from twisted.python.failure import Failure
 
 from provd.errors import TooBusy
+from provd.logs import log_failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable
+    from collections.abc import AsyncIterator, Coroutine, Hashable
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class KeyedLocks:
@@ -19,27 +27,68 @@ class KeyedLocks:
     def __init__(self, clock: Any, timeout: float = 30.0) -> None:
         self._clock = clock
         self._timeout = timeout
-        self._locks: dict[Hashable, defer.DeferredLock] = {}
+        self._queues: dict[Hashable, deque[defer.Deferred[None]]] = {}
+        """For each lock that is held, who waits for it, in order."""
+        self._released: deque[Hashable] = deque()
+        self._handing_over = False
 
     def __len__(self) -> int:
-        return len(self._locks)
+        return len(self._queues)
 
     @asynccontextmanager
     async def hold(self, key: Hashable) -> AsyncIterator[None]:
         """Hold the lock of `key`; TooBusy if it is not free within the time limit."""
-        lock = self._locks.get(key)
-        if lock is None:
-            lock = self._locks[key] = defer.DeferredLock()
-        waiting = lock.acquire()
-        if not waiting.called:
+        queue = self._queues.get(key)
+        if queue is None:
+            self._queues[key] = deque()
+        else:
+            waiting: defer.Deferred[None] = defer.Deferred(queue.remove)
+            queue.append(waiting)
             waiting.addTimeout(self._timeout, self._clock)
-        try:
-            await waiting
-        except defer.TimeoutError:
-            raise TooBusy(f"waited {self._timeout:.0f} s for {key}") from None
+            try:
+                await waiting
+            except defer.TimeoutError:
+                raise TooBusy(f"waited {self._timeout:.0f} s for {key}") from None
         try:
             yield
         finally:
-            lock.release()
-            if not lock.locked and not lock.waiting and self._locks.get(key) is lock:
-                del self._locks[key]
+            self._release(key)
+
+    def _release(self, key: Hashable) -> None:
+        """Hand a lock over to who waits longest.
+
+        That one may be done at once and release in turn, so this is a loop: a hundred waiters that
+        call each other would not fit on the stack.
+        """
+        self._released.append(key)
+        if self._handing_over:
+            return
+        self._handing_over = True
+        try:
+            while self._released:
+                key = self._released.popleft()
+                queue = self._queues[key]
+                if queue:
+                    queue.popleft().callback(None)
+                else:
+                    del self._queues[key]
+        finally:
+            self._handing_over = False
+
+
+async def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` gives; it goes on to its end even if whoever waits here is cancelled.
+
+    For work that may not stop half-way, such as a write and what must be noted after it.
+    """
+    running = defer.Deferred.fromCoroutine(work)
+    waiting: defer.Deferred[T] = defer.Deferred()
+
+    def done(outcome: Any) -> None:
+        if not waiting.called:
+            waiting.callback(outcome)
+        elif isinstance(outcome, Failure):
+            log_failure(outcome, logger, "what nobody waits for any more failed")
+
+    running.addBoth(done)
+    return await waiting

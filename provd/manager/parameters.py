@@ -185,6 +185,11 @@ class Parameters:
         """The language of descriptions."""
         return self._localization.get_locale_and_language()[1]
 
+    @property
+    def locales(self) -> list[str]:
+        """What texts may be in, best first, such as `fr_CA` and `fr`; empty without a locale."""
+        return list(dict.fromkeys(filter(None, self._localization.get_locale_and_language())))
+
     def get(self, name: str, tenant: str) -> Any:
         """Return a parameter's value, as seen by `tenant`; ParameterNotFound."""
         match name:

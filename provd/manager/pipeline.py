@@ -398,6 +398,4 @@ class Pipeline:
 
 
 def _contradicts(device: dict[str, Any], info: Info) -> bool:
-    return any(
-        key in device and key in info and device[key] != info[key] for key in _CONTRADICTING
-    )
+    return any(key in device and key in info and device[key] != info[key] for key in _CONTRADICTING)

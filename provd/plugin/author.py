@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from typing import TYPE_CHECKING, Any
 
 from provd.errors import InvalidDocument, ProvdError
+from provd.model.addresses import norm_mac
 from provd.plugin import builder
 from provd.plugin.archive import PLUGIN_INFO
+from provd.plugin.files import resolve
+from provd.plugin.lint import lint, render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from provd.plugin.lint import Quirk
 
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _find(directory: str, marker: str) -> list[str]:
@@ -64,8 +76,7 @@ def _package(directories: Sequence[str], dest: str) -> None:
 
 def _index(repository: str, *, strict: bool) -> None:
     plugins = builder.index(repository, strict=strict)
-    noun = "plugin" if len(plugins) == 1 else "plugins"
-    _say(f"{os.path.join(repository, builder.INDEX_FILE)}: {len(plugins)} {noun}")
+    _say(f"{os.path.join(repository, builder.INDEX_FILE)}: {_count(len(plugins), 'plugin')}")
 
 
 def _make(source: str, dest: str) -> None:
@@ -74,9 +85,90 @@ def _make(source: str, dest: str) -> None:
     _index(repository, strict=True)
 
 
+@contextlib.contextmanager
+def _built_plugins(directory: str) -> Iterator[list[str]]:
+    """Give the plugins in a directory; those of a family are built elsewhere for the moment."""
+    if not os.path.isfile(os.path.join(directory, builder.BUILD_FILE)):
+        yield _find(directory, PLUGIN_INFO)
+        return
+    with tempfile.TemporaryDirectory(prefix="provd-plugin-") as scratch:
+        yield builder.build(directory, scratch)
+
+
+def _lint(directories: Sequence[str], quirk: Quirk | None) -> int:
+    failed = 0
+    for directory in directories:
+        with _built_plugins(directory) as plugin_dirs:
+            for plugin_dir in plugin_dirs:
+                plugin_id = os.path.basename(os.path.realpath(plugin_dir))
+                findings = lint(plugin_dir, quirk)
+                for finding in findings:
+                    _say(f"{plugin_id}: {finding}")
+                errors = sum(finding.is_error for finding in findings)
+                warnings = len(findings) - errors
+                _say(f"{plugin_id}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+                failed += bool(errors)
+    return 1 if failed else 0
+
+
+def _read_object(path: str | None) -> dict[str, Any] | None:
+    """Return the JSON object in a file."""
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8") as stream:
+            value = json.load(stream)
+    except (ValueError, RecursionError) as error:
+        raise InvalidDocument(f"{path}: not JSON in UTF-8: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidDocument(f"{path}: not a JSON object")
+    return value
+
+
+def _mac(text: str) -> str:
+    """Return a MAC address as documents hold it, for the command line."""
+    try:
+        return norm_mac(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no MAC address") from None
+
+
+def _try(options: argparse.Namespace, quirk: Quirk | None) -> None:
+    rendered = render(
+        options.directory,
+        options.model,
+        version=options.version,
+        mac=options.mac,
+        config=_read_object(options.config),
+        settings=_read_object(options.settings),
+        quirk=quirk,
+    )
+    files = {**rendered.common, **rendered.own} if options.common else rendered.own
+    if options.output == "-":
+        _show(files)
+        return
+    for name, content in files.items():
+        path = resolve(options.output, name.split(os.sep))
+        if path is None:
+            raise InvalidDocument(f"the file {name} would be outside {options.output}")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as stream:
+            stream.write(content)
+        _say(path)
+
+
+def _show(files: Mapping[str, bytes]) -> None:
+    out = sys.stdout.buffer
+    for number, (name, content) in enumerate(files.items()):
+        if len(files) > 1:
+            out.write(b"\n" * bool(number) + f"==> {name} <==\n".encode())
+        out.write(content)
+    out.flush()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="provd-plugin", description="Build, package and index plugins of provd."
+        prog="provd-plugin", description="Build, check, package and index plugins of provd."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -113,11 +205,40 @@ def _parser() -> argparse.ArgumentParser:
         default="build",
         help="gets plugins/ and repository/; archives that are there stay (default: %(default)s)",
     )
+
+    command = commands.add_parser("lint", help="check plugins, with every model they name")
+    command.add_argument(
+        "directories",
+        nargs="+",
+        metavar="DIR",
+        help=f"a plugin, a directory of plugins, or a family with a {builder.BUILD_FILE}",
+    )
+
+    command = commands.add_parser("try", help="show the files that a plugin makes for a phone")
+    command.add_argument("directory", metavar="DIR", help="a built plugin")
+    command.add_argument("--model", required=True, help=f"such as in {PLUGIN_INFO}")
+    command.add_argument("--version", help=f"of the firmware (default: that in {PLUGIN_INFO})")
+    command.add_argument(
+        "--mac", type=_mac, default="00:00:5e:00:53:01", help="default: %(default)s"
+    )
+    command.add_argument(
+        "--config", metavar="FILE", help="JSON: a raw config (default: that of a new phone)"
+    )
+    command.add_argument(
+        "--settings", metavar="FILE", help="JSON: what plugin_config holds for the plugin"
+    )
+    command.add_argument("--common", action="store_true", help="the files of all phones, too")
+    command.add_argument(
+        "--output", metavar="DIR", default="-", help="where files go; - is the standard output"
+    )
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 1 failed, 2 wrong usage."""
+def main(argv: Sequence[str] | None = None, *, quirk: Quirk | None = None) -> int:
+    """Run the command line and return the exit status: 0 done, 1 failed, 2 wrong usage.
+
+    `quirk` is what the daemon gives its plugin host for plugins of other origins.
+    """
     options = _parser().parse_args(argv)
     logging.basicConfig(format="provd-plugin: %(message)s", level=logging.WARNING)
     try:
@@ -130,6 +251,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _index(options.repository, strict=options.strict)
             case "make":
                 _make(options.source, options.dest)
+            case "lint":
+                return _lint(options.directories, quirk)
+            case "try":
+                _try(options, quirk)
     except (ProvdError, OSError) as exc:
         sys.stderr.write(f"provd-plugin: {exc}\n")
         return 1

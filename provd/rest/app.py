@@ -9,28 +9,32 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 from klein import Klein
-from twisted.internet import defer
+from twisted.internet import defer, task
 from twisted.web import resource, server
 from werkzeug.exceptions import HTTPException
 
 from provd.logs import escape
+from provd.model.documents import check_depth
 from provd.rest.errors import NO_SUCH_RESOURCE, HttpError, to_http
+from provd.rest.schemas import LINKS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from provd.auth.interface import Authorizer
+    from provd.rest.schemas import Schema
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/vnd.proformatique.provd+json"
 ROOT = "/0.2"
 MAX_BODY = 64 * 1024 * 1024
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+SLICE_SECONDS = 0.005
 
 CORS = (
     (b"access-control-allow-origin", b"*"),
@@ -69,6 +73,8 @@ class Call:
         if not isinstance(value, kind):
             wanted = "an object" if kind is dict else "a text"
             raise HttpError(400, f'The value of the "{key}" key is not {wanted}')
+        if isinstance(value, dict):
+            check_depth(value)  # before anything walks through it
         return value
 
 
@@ -90,7 +96,18 @@ class Action:
     access: str | None
     """The ACL; None for a route that everybody may use."""
     handler: Callable[[Call], Awaitable[Reply]]
-    summary: str = ""
+    summary: str
+    status: int = attrs.field(default=200, kw_only=True)
+    """Of success."""
+    takes: Schema | None = attrs.field(default=None, kw_only=True)
+    """The body of a request; None for none."""
+    gives: Schema | None = attrs.field(default=None, kw_only=True)
+    """The body of an answer; None for none."""
+    content_type: str = attrs.field(default=MEDIA_TYPE, kw_only=True)
+    arguments: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Of the query."""
+    errors: tuple[int, ...] = attrs.field(default=(), kw_only=True)
+    """Statuses beside those that follow from all this."""
 
 
 @attrs.frozen
@@ -114,7 +131,7 @@ def entry_point(path: str, access: str, *children: tuple[str, str]) -> Route:
     async def get(_call: Call) -> Reply:
         return links(*((rel, f"{path}/{part}") for rel, part in children))
 
-    return Route(path, {"GET": Action(access, get, "List the resources below.")})
+    return Route(path, {"GET": Action(access, get, "List the resources below.", gives=LINKS)})
 
 
 def encode(document: Any) -> bytes:
@@ -123,6 +140,25 @@ def encode(document: Any) -> bytes:
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:  # half a character, from a plugin's info
         return json.dumps(document, separators=(",", ":")).encode()
+
+
+async def encode_in_slices(
+    document: Any, pause: Callable[[], Awaitable[None]], at_once: int = 100
+) -> bytes:
+    """Return what `encode` does; a listing takes slices of time, with a pause after each."""
+    if not (isinstance(document, dict) and len(document) == 1):
+        return encode(document)
+    ((key, values),) = document.items()
+    if not isinstance(values, list) or len(values) <= at_once:
+        return encode(document)
+    pieces = []
+    began = time.perf_counter()
+    for start in range(0, len(values), at_once):
+        pieces.append(encode(values[start : start + at_once])[1:-1])
+        if time.perf_counter() - began > SLICE_SECONDS:
+            await pause()
+            began = time.perf_counter()
+    return b"".join((b"{", encode(key), b":[", b",".join(pieces), b"]}"))
 
 
 def decode(content: bytes) -> Any:
@@ -212,8 +248,9 @@ class RestRoot(resource.Resource):
 class RestApi:
     """Routes bound to Klein."""
 
-    def __init__(self, authorizer: Authorizer, routes: Iterable[Route]) -> None:
+    def __init__(self, authorizer: Authorizer, routes: Iterable[Route], clock: Any) -> None:
         self._authorizer = authorizer
+        self._clock = clock
         self.routes = list(routes)
         self._app = Klein()
         self._app.url_map.merge_slashes = False
@@ -244,6 +281,9 @@ class RestApi:
     async def _handle(self, route: Route, request: server.Request, params: dict[str, str]) -> bytes:
         try:
             reply = await self._reply(route, request, params)
+            if reply.document is not None:
+                content = await encode_in_slices(reply.document, self._pause)
+                reply = attrs.evolve(reply, document=None, content=content)
         except defer.CancelledError:
             raise
         except Exception as error:
@@ -257,6 +297,9 @@ class RestApi:
                 )
             return _write_error(request, refusal)
         return _write(request, reply)
+
+    def _pause(self) -> defer.Deferred[None]:
+        return task.deferLater(self._clock, 0)
 
     async def _reply(self, route: Route, request: server.Request, params: dict[str, str]) -> Reply:
         if not route.exists(params):
@@ -353,18 +396,15 @@ def _write(request: server.Request, reply: Reply) -> bytes:
     request.setResponseCode(reply.status)
     if reply.location is not None:
         request.setHeader("location", reply.location)
-    content = reply.content
-    if content is None:
-        if reply.document is None:
-            if reply.status != 204:
-                request.setHeader("content-length", "0")
-            request.responseHeaders.removeHeader("content-type")
-            request.defaultContentType = None
-            return b""
-        content = encode(reply.document)
+    if reply.content is None:
+        if reply.status != 204:
+            request.setHeader("content-length", "0")
+        request.responseHeaders.removeHeader("content-type")
+        request.defaultContentType = None
+        return b""
     request.setHeader("content-type", reply.content_type)
-    request.setHeader("content-length", str(len(content)))
-    return content
+    request.setHeader("content-length", str(len(reply.content)))
+    return reply.content
 
 
 def _write_error(request: server.Request, error: HttpError) -> bytes:

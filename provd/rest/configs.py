@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
-from provd.rest.listing import parse_query, shown
+from provd.rest.listing import LISTING, parse_query, shown
+from provd.rest.schemas import ANY, ID, envelope, list_of, ref
 
 if TYPE_CHECKING:
     from provd.manager.manager import DeviceManager
@@ -32,21 +33,55 @@ class ConfigsResource:
             Route(
                 f"{PATH}/configs",
                 {
-                    "GET": Action("provd.cfg_mgr.configs.read", self.find, "List configs."),
-                    "POST": Action("provd.cfg_mgr.configs.create", self.insert, "Create a config."),
+                    "GET": Action(
+                        "provd.cfg_mgr.configs.read",
+                        self.find,
+                        "List configs.",
+                        gives=envelope("configs", list_of(ref("Config"))),
+                        arguments=LISTING,
+                        errors=(400,),
+                    ),
+                    "POST": Action(
+                        "provd.cfg_mgr.configs.create",
+                        self.insert,
+                        "Create a config.",
+                        status=201,
+                        takes=envelope("config", ref("Config")),
+                        gives=ID,
+                    ),
                 },
             ),
             Route(
                 f"{PATH}/configs/<config_id>",
                 {
-                    "GET": Action(f"{one}.read", self.get, "Read a config."),
-                    "PUT": Action(f"{one}.update", self.replace, "Replace a config."),
-                    "DELETE": Action(f"{one}.delete", self.delete, "Delete a config."),
+                    "GET": Action(
+                        f"{one}.read",
+                        self.get,
+                        "Read a config.",
+                        gives=envelope("config", ref("Config")),
+                    ),
+                    "PUT": Action(
+                        f"{one}.update",
+                        self.replace,
+                        "Replace a config.",
+                        status=204,
+                        takes=envelope("config", ref("Config")),
+                    ),
+                    "DELETE": Action(
+                        f"{one}.delete", self.delete, "Delete a config.", status=204, errors=(403,)
+                    ),
                 },
             ),
             Route(
                 f"{PATH}/configs/<config_id>/raw",
-                {"GET": Action(f"{one}.raw.read", self.raw, "Read a config with its ancestors.")},
+                {
+                    "GET": Action(
+                        f"{one}.raw.read",
+                        self.raw,
+                        "Read a config with its ancestors.",
+                        gives=envelope("raw_config", ref("RawConfig")),
+                    )
+                },
             ),
             Route(
                 f"{PATH}/autocreate",
@@ -55,6 +90,9 @@ class ConfigsResource:
                         "provd.cfg_mgr.autocreate.create",
                         self.autocreate,
                         "Create a config for a new phone.",
+                        status=201,
+                        takes=ANY,
+                        gives=ID,
                     )
                 },
             ),

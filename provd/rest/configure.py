@@ -8,6 +8,7 @@ from provd.errors import InvalidParameter, ParameterNotFound
 from provd.manager.parameters import DESCRIPTIONS
 from provd.rest.app import ROOT, Action, Call, Reply, Route
 from provd.rest.errors import HttpError
+from provd.rest.schemas import PARAMETER, PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,12 +54,21 @@ class ConfigureResource:
     def routes(self) -> list[Route]:
         """Return the routes of the daemon's parameters."""
         return [
-            Route(PATH, {"GET": Action("provd.configure.read", self.find, "List the parameters.")}),
+            Route(
+                PATH,
+                {
+                    "GET": Action(
+                        "provd.configure.read", self.find, "List the parameters.", gives=PARAMETERS
+                    )
+                },
+            ),
             Route(
                 f"{PATH}/<param_id>",
                 {
-                    "GET": Action(READ_ONE, self.get, "Read a parameter."),
-                    "PUT": Action(UPDATE_ONE, self.set, "Change a parameter."),
+                    "GET": Action(READ_ONE, self.get, "Read a parameter.", gives=PARAMETER),
+                    "PUT": Action(
+                        UPDATE_ONE, self.set, "Change a parameter.", status=204, takes=PARAMETER
+                    ),
                 },
             ),
         ]
@@ -90,12 +100,18 @@ class ConfigureResource:
 class PluginParameters:
     """The configure service of a plugin; its errors become ours."""
 
-    def __init__(self, service: Any) -> None:
+    def __init__(self, service: Any, locales: Iterable[str]) -> None:
         self._service = service
+        self._locales = locales
 
     def names(self) -> list[tuple[str, str | None]]:
-        """Return names and descriptions."""
-        return [(name, text) for name, text in self._service.description]
+        """Return names and descriptions, translated where the plugin does that."""
+        translated: dict[str, str | None] = {}
+        for locale in self._locales:
+            if listed := getattr(self._service, f"description_{locale}", None):
+                translated = dict(listed)
+                break
+        return [(name, translated.get(name, text)) for name, text in self._service.description]
 
     def get(self, name: str) -> Any:
         """Return a value; ParameterNotFound."""

@@ -13,8 +13,9 @@ from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
 from provd.model.requests import RequestType
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
 from provd.rest.errors import HttpError
-from provd.rest.listing import parse_query, shown
+from provd.rest.listing import LISTING, parse_query, shown
 from provd.rest.operations import created, operation_route
+from provd.rest.schemas import ID, envelope, list_of, ref
 
 if TYPE_CHECKING:
     from provd.manager.jobs import Jobs
@@ -51,16 +52,41 @@ class DevicesResource:
             Route(
                 f"{PATH}/devices",
                 {
-                    "GET": Action("provd.dev_mgr.devices.read", self.find, "List devices."),
-                    "POST": Action("provd.dev_mgr.devices.create", self.insert, "Create a device."),
+                    "GET": Action(
+                        "provd.dev_mgr.devices.read",
+                        self.find,
+                        "List devices.",
+                        gives=envelope("devices", list_of(ref("Device"))),
+                        arguments=(*LISTING, "recurse"),
+                        errors=(400,),
+                    ),
+                    "POST": Action(
+                        "provd.dev_mgr.devices.create",
+                        self.insert,
+                        "Create a device.",
+                        status=201,
+                        takes=envelope("device", ref("Device")),
+                        gives=ID,
+                    ),
                 },
             ),
             Route(
                 f"{PATH}/devices/<device_id>",
                 {
-                    "GET": Action(f"{one}.read", self.get, "Read a device."),
-                    "PUT": Action(f"{one}.update", self.replace, "Replace a device."),
-                    "DELETE": Action(f"{one}.delete", self.delete, "Delete a device."),
+                    "GET": Action(
+                        f"{one}.read",
+                        self.get,
+                        "Read a device.",
+                        gives=envelope("device", ref("Device")),
+                    ),
+                    "PUT": Action(
+                        f"{one}.update",
+                        self.replace,
+                        "Replace a device.",
+                        status=204,
+                        takes=envelope("device", ref("Device")),
+                    ),
+                    "DELETE": Action(f"{one}.delete", self.delete, "Delete a device.", status=204),
                 },
             ),
             Route(
@@ -70,6 +96,9 @@ class DevicesResource:
                         "provd.dev_mgr.synchronize.create",
                         self.synchronize,
                         "Make a phone load its configuration again.",
+                        status=201,
+                        takes=ID,
+                        errors=(404,),
                     )
                 },
             ),
@@ -81,6 +110,8 @@ class DevicesResource:
                         "provd.dev_mgr.reconfigure.create",
                         self.reconfigure,
                         "Write the files of a device again.",
+                        status=204,
+                        takes=ID,
                     )
                 },
             ),
@@ -88,7 +119,11 @@ class DevicesResource:
                 f"{PATH}/dhcpinfo",
                 {
                     "POST": Action(
-                        "provd.dev_mgr.dhcpinfo.create", self.dhcpinfo, "Tell of a DHCP event."
+                        "provd.dev_mgr.dhcpinfo.create",
+                        self.dhcpinfo,
+                        "Tell of a DHCP event.",
+                        status=204,
+                        takes=envelope("dhcp_info", ref("DhcpInfo")),
                     )
                 },
             ),

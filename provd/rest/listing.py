@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LISTING = ("q", "q64", "fields", "skip", "limit", "sort", "sort_ord")
+"""The query arguments of every listing."""
+
 
 def parse_query(args: Mapping[str, str]) -> Query:
     """Return what to find; arguments that make no sense are ignored, as old clients rely on it.

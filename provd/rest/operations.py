@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from provd.errors import OperationNotFound
 from provd.rest.app import Action, Call, Reply, Route
+from provd.rest.schemas import TEXT, envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,8 +43,13 @@ def operation_route(
     return Route(
         f"{path}/<operation_id>",
         {
-            "GET": Action("provd.operation.read", get, "Read the status of an operation."),
-            "DELETE": Action("provd.operation.delete", delete, "Forget an operation."),
+            "GET": Action(
+                "provd.operation.read",
+                get,
+                "Read the status of an operation.",
+                gives=envelope("status", TEXT),
+            ),
+            "DELETE": Action("provd.operation.delete", delete, "Forget an operation.", status=204),
         },
         exists,
     )

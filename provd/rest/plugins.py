@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer
 
-from provd.errors import PluginError
+from provd.errors import DownloadError, PluginError, PluginNotLoaded
 from provd.logs import log_failure
 from provd.manager.operations import Operations
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point, links
@@ -18,11 +18,24 @@ from provd.rest.configure import (
     parameter_list,
     value_of,
 )
+from provd.rest.errors import HttpError
 from provd.rest.operations import created, operation_route
+from provd.rest.schemas import (
+    ANY,
+    ID,
+    LINKS,
+    PACKAGES,
+    PARAMETER,
+    PARAMETERS,
+    PLUGINS,
+    envelope,
+    ref,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from provd.manager.parameters import Parameters
     from provd.manager.plugins import PluginManager
 
 logger = logging.getLogger(__name__)
@@ -36,8 +49,9 @@ ONE_ACCESS = "provd.pg_mgr.plugins.{plugin_id}"
 class PluginsResource:
     """Plugins. A plugin that is not loaded is not there: 404, whoever asks."""
 
-    def __init__(self, plugins: PluginManager, clock: Any) -> None:
+    def __init__(self, plugins: PluginManager, parameters: Parameters, clock: Any) -> None:
         self._plugins = plugins
+        self._parameters_of_daemon = parameters
         self._clock = clock
         self._operations = {name: Operations(clock) for name in ("install", "upgrade", "update")}
         self._packages: dict[tuple[str, str], Operations] = {}
@@ -73,25 +87,60 @@ class PluginsResource:
             ),
             Route(
                 f"{INSTALL}/install",
-                {"POST": Action(f"{access}.install.create", self.install, "Install a plugin.")},
+                {
+                    "POST": Action(
+                        f"{access}.install.create",
+                        self.install,
+                        "Install a plugin.",
+                        status=201,
+                        takes=ID,
+                    )
+                },
             ),
             Route(
                 f"{INSTALL}/upgrade",
-                {"POST": Action(f"{access}.upgrade.create", self.upgrade, "Upgrade a plugin.")},
+                {
+                    "POST": Action(
+                        f"{access}.upgrade.create",
+                        self.upgrade,
+                        "Upgrade a plugin.",
+                        status=201,
+                        takes=ID,
+                    )
+                },
             ),
             Route(
                 f"{INSTALL}/update",
-                {"POST": Action(f"{access}.update.create", self.update, "Fetch the plugin list.")},
+                {
+                    "POST": Action(
+                        f"{access}.update.create",
+                        self.update,
+                        "Fetch the plugin list.",
+                        status=201,
+                        takes=ANY,
+                    )
+                },
             ),
             Route(
                 f"{INSTALL}/uninstall",
-                {"POST": Action(f"{access}.uninstall.create", self.uninstall, "Remove a plugin.")},
+                {
+                    "POST": Action(
+                        f"{access}.uninstall.create",
+                        self.uninstall,
+                        "Remove a plugin.",
+                        status=204,
+                        takes=ID,
+                    )
+                },
             ),
             Route(
                 f"{INSTALL}/installed",
                 {
                     "GET": Action(
-                        f"{access}.installed.read", self.installed, "List what is installed."
+                        f"{access}.installed.read",
+                        self.installed,
+                        "List what is installed.",
+                        gives=PACKAGES,
                     )
                 },
             ),
@@ -102,12 +151,22 @@ class PluginsResource:
                         f"{access}.installable.read",
                         self.installable,
                         "List what can be installed.",
+                        gives=PACKAGES,
+                        errors=(500,),
                     )
                 },
             ),
             Route(
                 f"{PATH}/reload",
-                {"POST": Action("provd.pg_mgr.reload.create", self.reload, "Reload a plugin.")},
+                {
+                    "POST": Action(
+                        "provd.pg_mgr.reload.create",
+                        self.reload,
+                        "Reload a plugin.",
+                        status=204,
+                        takes=ID,
+                    )
+                },
             ),
         ]
         for name, operations in self._operations.items():
@@ -140,7 +199,12 @@ class PluginsResource:
 
     async def installable(self, _call: Call) -> Reply:
         """List what the last repository list offers."""
-        return Reply(document={"pkgs": await self._plugins.installable()})
+        try:
+            return Reply(document={"pkgs": await self._plugins.installable()})
+        except (
+            DownloadError
+        ) as error:  # the stored list is damaged, which is no fault of the client
+            raise HttpError(500, str(error)) from error
 
     async def reload(self, call: Call) -> Reply:
         """Load a plugin's code again."""
@@ -160,16 +224,34 @@ class PluginsResource:
         return [
             Route(
                 f"{PATH}/plugins",
-                {"GET": Action("provd.pg_mgr.plugins.read", self.loaded, "List loaded plugins.")},
+                {
+                    "GET": Action(
+                        "provd.pg_mgr.plugins.read",
+                        self.loaded,
+                        "List loaded plugins.",
+                        gives=PLUGINS,
+                    )
+                },
             ),
             Route(
                 ONE,
-                {"GET": Action(f"{ONE_ACCESS}.read", self.get, "List a plugin's resources.")},
+                {
+                    "GET": Action(
+                        f"{ONE_ACCESS}.read", self.get, "List a plugin's resources.", gives=LINKS
+                    )
+                },
                 self._is_loaded,
             ),
             Route(
                 f"{ONE}/info",
-                {"GET": Action(f"{ONE_ACCESS}.info.read", self.info, "Read a plugin's info.")},
+                {
+                    "GET": Action(
+                        f"{ONE_ACCESS}.info.read",
+                        self.info,
+                        "Read a plugin's info.",
+                        gives=envelope("plugin_info", ref("Package")),
+                    )
+                },
                 self._is_loaded,
             ),
         ]
@@ -223,26 +305,50 @@ class PluginsResource:
             return links(*((f"srv.install.{name}", f"{path}/{name}") for name in names))
 
         async def install(call: Call) -> Reply:
-            return self._start_package(call, "install")
+            return await self._start_package(call, "install")
 
         async def upgrade(call: Call) -> Reply:
-            return self._start_package(call, "upgrade")
+            return await self._start_package(call, "upgrade")
 
         actions = {
-            "": {"GET": Action(f"{access}.read", entry, "List the package resources.")},
-            "/install": {"POST": Action(f"{access}.install.create", install, "Install a package.")},
-            "/upgrade": {"POST": Action(f"{access}.upgrade.create", upgrade, "Upgrade a package.")},
+            "": {
+                "GET": Action(f"{access}.read", entry, "List the package resources.", gives=LINKS)
+            },
+            "/install": {
+                "POST": Action(
+                    f"{access}.install.create", install, "Install a package.", status=201, takes=ID
+                )
+            },
+            "/upgrade": {
+                "POST": Action(
+                    f"{access}.upgrade.create", upgrade, "Upgrade a package.", status=201, takes=ID
+                )
+            },
             "/uninstall": {
                 "POST": Action(
-                    f"{access}.uninstall.create", self.uninstall_package, "Remove a package."
+                    f"{access}.uninstall.create",
+                    self.uninstall_package,
+                    "Remove a package.",
+                    status=204,
+                    takes=ID,
                 )
             },
             "/installed": {
-                "GET": Action(f"{access}.installed.read", self.packages, "List installed packages.")
+                "GET": Action(
+                    f"{access}.installed.read",
+                    self.packages,
+                    "List installed packages.",
+                    gives=PACKAGES,
+                    errors=(500,),
+                )
             },
             "/installable": {
                 "GET": Action(
-                    f"{access}.installable.read", self.installable_packages, "List packages."
+                    f"{access}.installable.read",
+                    self.installable_packages,
+                    "List packages.",
+                    gives=PACKAGES,
+                    errors=(500,),
                 )
             },
         }
@@ -250,24 +356,32 @@ class PluginsResource:
             Route(f"{base}{suffix}", methods, self._has_packages)
             for suffix, methods in actions.items()
         ]
-        for name in ("install", "upgrade"):
-            routes.append(
-                operation_route(
-                    f"{base}/{name}",
-                    lambda params, n=name: self._package_operations(params, n),  # type: ignore[misc]
-                )
+        routes.extend(
+            operation_route(
+                f"{base}/{name}",
+                lambda params, n=name: self._package_operations(params, n),  # type: ignore[misc]
             )
+            for name in ("install", "upgrade")
+        )
         return routes
 
-    def _start_package(self, call: Call, name: str) -> Reply:
-        plugin_id = call.params["plugin_id"]
+    def _package_service(self, call: Call) -> Any:
+        """Return the service, which may have gone with its plugin while the token was checked."""
         service = self._service(call.params, "install")
-        operations = self._package_operations(call.params, name)
+        if service is None:
+            raise PluginNotLoaded(call.params["plugin_id"])
+        return service
+
+    async def _start_package(self, call: Call, name: str) -> Reply:
+        plugin_id = call.params["plugin_id"]
+        service = self._package_service(call)
         package_id = call.member("id", str)
+        operations = self._packages.setdefault((plugin_id, name), Operations(self._clock))
         begin = getattr(service, name, None)
-        if begin is None or operations is None:
-            raise PluginError(plugin_id, f"plugin {plugin_id} cannot {name} packages")
         try:
+            if begin is None:  # plugins need not know how to upgrade
+                await defer.maybeDeferred(service.uninstall, package_id)
+                begin = service.install
             done, operation = begin(package_id)
         except Exception as error:
             raise PluginError(plugin_id, str(error)) from error
@@ -277,7 +391,7 @@ class PluginsResource:
 
     async def uninstall_package(self, call: Call) -> Reply:
         """Remove a package of a plugin."""
-        service: Any = self._service(call.params, "install")
+        service = self._package_service(call)
         package_id = call.member("id", str)
         try:
             await defer.maybeDeferred(service.uninstall, package_id)
@@ -287,13 +401,11 @@ class PluginsResource:
 
     async def packages(self, call: Call) -> Reply:
         """List the installed packages of a plugin."""
-        service: Any = self._service(call.params, "install")
-        return Reply(document={"pkgs": service.list_installed()})
+        return Reply(document={"pkgs": self._package_service(call).list_installed()})
 
     async def installable_packages(self, call: Call) -> Reply:
         """List the packages that a plugin offers."""
-        service: Any = self._service(call.params, "install")
-        return Reply(document={"pkgs": service.list_installable()})
+        return Reply(document={"pkgs": self._package_service(call).list_installable()})
 
     # Parameters
 
@@ -307,7 +419,10 @@ class PluginsResource:
                 base,
                 {
                     "GET": Action(
-                        f"{ONE_ACCESS}.configure.read", self.parameters, "List plugin parameters."
+                        f"{ONE_ACCESS}.configure.read",
+                        self.parameters,
+                        "List plugin parameters.",
+                        gives=PARAMETERS,
                     )
                 },
                 self._has_parameters,
@@ -315,15 +430,26 @@ class PluginsResource:
             Route(
                 f"{base}/<param_id>",
                 {
-                    "GET": Action(READ_ONE, self.parameter, "Read a plugin parameter."),
-                    "PUT": Action(UPDATE_ONE, self.set_parameter, "Change a plugin parameter."),
+                    "GET": Action(
+                        READ_ONE, self.parameter, "Read a plugin parameter.", gives=PARAMETER
+                    ),
+                    "PUT": Action(
+                        UPDATE_ONE,
+                        self.set_parameter,
+                        "Change a plugin parameter.",
+                        status=204,
+                        takes=PARAMETER,
+                    ),
                 },
                 self._has_parameters,
             ),
         ]
 
     def _plugin_parameters(self, call: Call) -> PluginParameters:
-        return PluginParameters(self._service(call.params, "configure"))
+        service = self._service(call.params, "configure")
+        if service is None:  # as for packages
+            raise PluginNotLoaded(call.params["plugin_id"])
+        return PluginParameters(service, self._parameters_of_daemon.locales)
 
     async def parameters(self, call: Call) -> Reply:
         """List a plugin's parameters with their values."""

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from provd.rest.app import ROOT, Action, Call, Reply, RestApi, Route, entry_point
 from provd.rest.configs import ConfigsResource
 from provd.rest.configure import ConfigureResource
+from provd.rest.description import description_routes
 from provd.rest.devices import DevicesResource
 from provd.rest.plugins import PluginsResource
+from provd.rest.schemas import OBJECT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +51,16 @@ def build_api(
         ),
         Route(
             f"{ROOT}/status",
-            {"GET": Action("provd.status.read", get_status, "Tell how the daemon does.")},
+            {
+                "GET": Action(
+                    "provd.status.read", get_status, "Tell how the daemon does.", gives=OBJECT
+                )
+            },
         ),
         *DevicesResource(manager, pipeline, jobs, clock).routes(),
         *ConfigsResource(manager).routes(),
-        *PluginsResource(plugins, clock).routes(),
+        *PluginsResource(plugins, parameters, clock).routes(),
         *ConfigureResource(parameters).routes(),
     ]
-    return RestApi(authorizer, routes)
+    routes += description_routes(routes)
+    return RestApi(authorizer, routes, clock)

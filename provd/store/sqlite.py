@@ -57,8 +57,8 @@ APPLICATION_ID = 0x50524F56  # "PROV"
 SCHEMA_VERSION = 1
 _QUICK_CHECK_LIMIT = 256 * 1024 * 1024
 _MAX_BATCH = 512
-# Many phones may share one address; among them, those without a MAC are asked for. How a device came
-# is asked of all devices of a tenant.
+# Many phones may share one address; among them, those without a MAC are asked for. How a device
+# came is asked of all devices of a tenant.
 _INDEXES: dict[Collection, tuple[str, ...]] = {
     "devices": ("mac", "ip, mac", "sn", "uuid", "config", "plugin", "tenant_uuid, added"),
     "configs": ("role", "X_type"),
@@ -138,7 +138,7 @@ class SqliteStore:
         self._reading = threading.local()
         self._pool: ThreadPoolExecutor | None = None
         self._writer: threading.Thread | None = None
-        self._stopped = threading.Event()
+        self._writing: sqlite3.Connection | None = None
         self._lock_file: int | None = None
         self._connections: list[sqlite3.Connection] = []
         self._outcomes: deque[tuple[defer.Deferred[Any], Any]] = deque()
@@ -171,8 +171,9 @@ class SqliteStore:
         try:
             connection = await self._in_pool(self._prepare)
         except BaseException:
-            self._release()
+            await self.close()
             raise
+        self._writing = connection
         self._writer = threading.Thread(
             target=self._write_loop, args=(connection,), name="store-write", daemon=True
         )
@@ -212,12 +213,18 @@ class SqliteStore:
         if os.path.getsize(self._path) < _QUICK_CHECK_LIMIT:
             result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if result != "ok":
-                raise StoreCorrupt(f"{self._path}: {result}")
+                raise StoreCorrupt(f"{self._path}: {' '.join(result.split())}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        if tables:
+            # A file that may not be written opens all the same, for reading.
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE changes SET last = last")
+            connection.execute("ROLLBACK")
         if not tables:
             indexes = [
-                f"CREATE INDEX {collection}_{columns.partition(',')[0]} ON {collection} ({columns});"
+                f"CREATE INDEX {collection}_{columns.partition(',')[0]}"
+                f" ON {collection} ({columns});"
                 for collection, all_columns in _INDEXES.items()
                 for columns in all_columns
             ]
@@ -231,22 +238,31 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Commit what waits, then close the file."""
-        if self._writer is not None:
-            self._queue.put(None)
-            pool, writer = self._pool, self._writer
-            self._writer = None
-            if pool is not None:
-                await self._in_pool(writer.join)
-        self._release()
+        pool, writer = self._pool, self._writer
+        self._pool = self._writer = None
+        if pool is None:
+            return
+        self._queue.put(None)
+        done: defer.Deferred[None] = defer.Deferred()
+
+        def finish() -> None:
+            if writer is not None:
+                writer.join()
+            pool.shutdown(wait=True)
+            self._release()
+            self._hand_over([(done, None)])
+
+        # On a thread that is none of the pool's, as it waits for all of these.
+        threading.Thread(target=finish, name="store-close").start()
+        await done
 
     def _release(self) -> None:
-        self._stopped.set()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-            self._pool = None
-        for connection in self._connections:
-            connection.close()
+        # The writer is the last: only a connection that may write can put the log into the file.
+        for connection in (*self._connections, self._writing):
+            if connection is not None:
+                connection.close()
         self._connections.clear()
+        self._writing = None
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
@@ -336,7 +352,6 @@ class SqliteStore:
             if batch:
                 results = self._commit(connection, batch)
                 self._hand_over(zip((job.done for job in batch), results, strict=True))
-        connection.close()
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> list[Any]:
         """Run a batch in one transaction; return for each job its result or a Failure."""

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer
+from twisted.python.failure import Failure
 
 from provd.errors import StoreError, TooBusy
 from provd.logs import escape
@@ -42,10 +43,13 @@ class TftpFront:
             response.reject(ERR_FNF, "Invalid filename")
             return
         identified = self._pipeline.identify_now(RequestType.TFTP, request, ip, filename)
-        if identified is not None and self._serve_now(
-            request, response, identified, filename, started
-        ):
-            return
+        try:
+            if identified is not None and self._serve_now(
+                request, response, identified, filename, started
+            ):
+                return
+        except (Exception, SystemExit):  # met again below, where the plugin is named
+            logger.debug("a TFTP request was not served at once", exc_info=True)
         serving = defer.Deferred.fromCoroutine(
             self._serve(request, response, identified, filename, started)
         )
@@ -92,6 +96,21 @@ class TftpFront:
         ip = request["address"][0]
         if identified is None:
             identified = await self._pipeline.identify(RequestType.TFTP, request, ip, filename)
+        try:
+            await self._hand_over(request, response, identified, filename, started)
+        except (Exception, SystemExit):  # noqa: BLE001 - one plugin's failure is its own
+            plugin_id = identified.loaded.id if identified.loaded is not None else None
+            self._failed(Failure(), response, request["packet"]["filename"], plugin_id)
+
+    async def _hand_over(
+        self,
+        request: dict[str, Any],
+        response: ReadResponse,
+        identified: Identified,
+        filename: str,
+        started: float,
+    ) -> None:
+        ip = request["address"][0]
         loaded, device = identified.loaded, identified.device
         service = loaded.plugin.tftp_service if loaded is not None else None
         if loaded is None or service is None:
@@ -135,14 +154,17 @@ class TftpFront:
         response.on_done = done
 
     @staticmethod
-    def _failed(failure: Any, response: ReadResponse, raw: bytes) -> None:
+    def _failed(
+        failure: Any, response: ReadResponse, raw: bytes, plugin_id: str | None = None
+    ) -> None:
         name = escape(raw.decode("latin-1"))
         if failure.check(StoreError, TooBusy):
             logger.error("the TFTP request for %s cannot be served now: %s", name, failure.value)
         else:
             logger.error(
-                "the TFTP request for %s failed",
+                "the TFTP request for %s failed, plugin %s",
                 name,
+                plugin_id,
                 exc_info=(failure.type, failure.value, failure.getTracebackObject()),
             )
         try:

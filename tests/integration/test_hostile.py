@@ -5,6 +5,7 @@ import json
 import random
 import re
 import socket
+import sqlite3
 import struct
 import threading
 import time
@@ -464,41 +465,60 @@ def test_a_request_that_never_ends_is_cut_though_it_trickles(make_daemon):
     assert running.get("/status").status == 200
 
 
-def test_a_phone_that_leaves_at_once_is_created_once(daemon, served_root):
+@contextlib.contextmanager
+def writes_wait(daemon):
+    """Hold the database's lock, so that writes wait, for less than the time after which they fail."""
+    with contextlib.closing(sqlite3.connect(daemon.state / "provd.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def send_and_leave(port, request, source="127.0.0.1", *, after):
+    with socket.create_connection(("127.0.0.1", port), 5, (source, 0)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(request.encode())
+        time.sleep(after)
+
+
+def test_a_phone_that_leaves_while_it_is_created_is_created_once(daemon, served_root):
     """Its device is stored after it left; its next request must find that one."""
-    for number in range(60):
-        mac = f"00:15:65:02:00:{number:02x}"
-        flat = mac.replace(":", "")
-        request = (
-            f"GET /{flat}.cfg HTTP/1.1\r\nHost: x\r\nUser-Agent: {AGENT.format(mac=mac)}\r\n\r\n"
-        ).encode()
-        source = f"127.0.3.{number + 1}"
-        with socket.create_connection(("127.0.0.1", daemon.http_port), 5, (source, 0)) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.sendall(request)
-            time.sleep(0.0005 * (number % 12))
-        assert boot(daemon, mac, source).status == 200
+    mac = "00:15:65:02:00:01"
+    head = f"GET /001565020001.cfg HTTP/1.1\r\nHost: x\r\nUser-Agent: {AGENT.format(mac=mac)}\r\n\r\n"
+    with writes_wait(daemon):
+        send_and_leave(daemon.http_port, head, "127.0.3.1", after=0.3)
+        time.sleep(0.2)
+    daemon.wait_for(lambda: daemon.devices(mac=mac), "the creation of the device", 10)
+    assert boot(daemon, mac, "127.0.3.1").status == 200
+    assert len(daemon.devices(mac=mac)) == 1
+
+
+def test_phones_that_leave_at_any_moment_are_created_once(daemon, served_root):
+    for number in range(40):
+        mac = f"00:15:65:02:01:{number:02x}"
+        name = mac.replace(":", "")
+        head = f"GET /{name}.cfg HTTP/1.1\r\nHost: x\r\nUser-Agent: {AGENT.format(mac=mac)}\r\n\r\n"
+        send_and_leave(daemon.http_port, head, f"127.0.3.{number + 2}", after=0.0005 * (number % 12))
+        assert boot(daemon, mac, f"127.0.3.{number + 2}").status == 200
         assert len(daemon.devices(mac=mac)) == 1, mac
 
 
 def test_a_client_that_leaves_during_a_change_leaves_nothing_stale(daemon, served_root):
-    mac = "00:15:65:00:00:01"
-    device = daemon.device(mac=mac)
-    path = f"/0.2/dev_mgr/devices/{device['id']}"
-    for number in range(60):
-        body = json.dumps({"device": {**device, "description": f"change {number}"}}).encode()
-        head = (
-            f"PUT {path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {daemon.token}\r\n"
-            f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode()
-        with socket.create_connection(("127.0.0.1", daemon.rest_port), 5) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.sendall(head + body)
-            time.sleep(0.0004 * (number % 15))
-        time.sleep(0.03)
-        stored = daemon.device(mac=mac)  # asks the store
-        shown = daemon.get(f"/dev_mgr/devices/{device['id']}").json["device"]  # may be remembered
-        assert shown == stored
+    device = daemon.device(mac="00:15:65:00:00:01")
+    path = f"/dev_mgr/devices/{device['id']}"
+    body = json.dumps({"device": {**device, "description": "changed by one who left"}})
+    head = (
+        f"PUT /0.2{path} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {daemon.token}\r\n"
+        f"Content-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with writes_wait(daemon):
+        send_and_leave(daemon.rest_port, head + body, after=0.3)
+        time.sleep(0.2)
+    daemon.wait_for(  # a search asks the store
+        lambda: "description" in daemon.device(mac="00:15:65:00:00:01"), "the change", 10
+    )
+    shown = daemon.get(path).json["device"]  # a look-up by id may be remembered
+    assert shown == daemon.device(mac="00:15:65:00:00:01")
 
 
 # Who asks: X-Forwarded-For

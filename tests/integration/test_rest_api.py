@@ -190,14 +190,23 @@ def test_a_method_that_a_resource_lacks_is_405_before_any_token_is_looked_at(
 def test_a_bad_token_wins_over_a_bad_media_type_and_that_over_a_bad_body(daemon):
     path = "/dev_mgr/devices"
     bad = {"Content-Type": "application/json"}
-    assert_refused(daemon.post(path, None, body="{", token="invalid", headers=bad), 401, "Unauthorized")
-    assert_refused(daemon.get(path, token="invalid", headers={"Accept": "text/html"}), 401, "Unauthorized")
+    assert_refused(
+        daemon.post(path, None, body="{", token="invalid", headers=bad), 401, "Unauthorized"
+    )
+    assert_refused(
+        daemon.get(path, token="invalid", headers={"Accept": "text/html"}), 401, "Unauthorized"
+    )
     assert_refused(daemon.post(path, None, body="{", headers=bad), 415)
     assert_refused(daemon.post(path, None, body="{"), 400)
 
 
 def test_an_unknown_document_with_an_invalid_token_is_401(daemon):
-    for path in ("/dev_mgr/devices/none", "/cfg_mgr/configs/none", "/cfg_mgr/configs/none/raw", "/configure/none"):
+    for path in (
+        "/dev_mgr/devices/none",
+        "/cfg_mgr/configs/none",
+        "/cfg_mgr/configs/none/raw",
+        "/configure/none",
+    ):
         assert_refused(daemon.get(path, token="invalid"), 401, "Unauthorized")
         assert_refused(daemon.get(path), 404, "No such resource")
 
@@ -237,7 +246,9 @@ def test_each_resource_asks_for_exactly_its_access(daemon):
 def test_operations_ask_for_an_access_of_their_own(daemon):
     make = token_maker(daemon)
     device = daemon.post("/dev_mgr/devices", {"device": {}}).json["id"]
-    path = daemon.post("/dev_mgr/synchronize", {"id": device}).headers["location"].removeprefix("/0.2")
+    path = (
+        daemon.post("/dev_mgr/synchronize", {"id": device}).headers["location"].removeprefix("/0.2")
+    )
     reader = make("operation-reader", "provd.operation.read")
     deleter = make("operation-deleter", "provd.operation.delete")
     assert daemon.get(path, token=deleter).status == 401
@@ -301,7 +312,9 @@ def test_an_accept_that_holds_provd_json_is_fine(daemon, value):
     assert daemon.get("/dev_mgr/devices", headers={"Accept": value}).status == 200
 
 
-@pytest.mark.parametrize("value", ["application/json", "text/*", "", "*/*;q=0", f"{MEDIA_TYPE}; q=0.0", "\xff"])
+@pytest.mark.parametrize(
+    "value", ["application/json", "text/*", "", "*/*;q=0", f"{MEDIA_TYPE}; q=0.0", "\xff"]
+)
 def test_an_accept_without_provd_json_is_406(daemon, value):
     for path in ("/dev_mgr/devices", "/dev_mgr/devices/none", "/configure"):
         answer = daemon.get(path, headers={"Accept": value})
@@ -313,7 +326,10 @@ def test_accept_is_not_looked_at_for_changes(daemon):
     created = daemon.post("/cfg_mgr/autocreate", {}, headers=headers)
     assert created.status == 201
     path = f"/cfg_mgr/configs/{created.json['id']}"
-    assert daemon.put(path, {"config": {"parent_ids": [], "raw_config": {}}}, headers=headers).status == 204
+    assert (
+        daemon.put(path, {"config": {"parent_ids": [], "raw_config": {}}}, headers=headers).status
+        == 204
+    )
     assert daemon.delete(path, headers=headers).status == 204
 
 
@@ -343,7 +359,18 @@ def test_answers_without_a_body_say_nothing_of_a_type(daemon):
             assert answer.headers[name] == value
 
 
-BROKEN = ["", "{", "{'a': 1}", '{"a": NaN}', '{"a": 1e999}', "[" * 100_000, '"\\ud800"', b"\xff", b'"\xed\xa0\x80"', "1" * 5000]
+BROKEN = [
+    "",
+    "{",
+    "{'a': 1}",
+    '{"a": NaN}',
+    '{"a": 1e999}',
+    "[" * 100_000,
+    '"\\ud800"',
+    b"\xff",
+    b'"\xed\xa0\x80"',
+    "1" * 5000,
+]
 
 
 @pytest.mark.parametrize("body", BROKEN, ids=range(len(BROKEN)))
@@ -372,9 +399,13 @@ ENVELOPES = [
 
 
 @pytest.mark.parametrize(("method", "path", "key", "kind"), ENVELOPES)
-def test_a_body_without_its_envelope_is_400_and_says_what_is_missing(daemon, method, path, key, kind):
+def test_a_body_without_its_envelope_is_400_and_says_what_is_missing(
+    daemon, method, path, key, kind
+):
     daemon.post("/dev_mgr/devices", {"device": {"id": "envelope"}})
-    daemon.post("/cfg_mgr/configs", {"config": {"id": "envelope", "parent_ids": [], "raw_config": {}}})
+    daemon.post(
+        "/cfg_mgr/configs", {"config": {"id": "envelope", "parent_ids": [], "raw_config": {}}}
+    )
     for document in ([], [key], key, 1, None, {}, {"other": {}}):
         answer = daemon.rest(method, path, body=json.dumps(document))
         assert_refused(answer, 400, f'Missing "{key}" key')
@@ -394,7 +425,9 @@ def test_an_error_text_that_is_not_ascii_is_utf_8(daemon):
 # HEAD, slashes, links
 
 
-@pytest.mark.parametrize("path", ["", "/status", "/dev_mgr/devices", "/cfg_mgr/configs/base", "/configure"])
+@pytest.mark.parametrize(
+    "path", ["", "/status", "/dev_mgr/devices", "/cfg_mgr/configs/base", "/configure"]
+)
 def test_head_gives_the_headers_of_get_and_no_body(daemon, path):
     get = daemon.get(path)
     head = daemon.rest("HEAD", path)
@@ -414,9 +447,7 @@ def test_head_of_what_is_not_there_or_not_allowed(daemon):
 
 @pytest.mark.parametrize("path", ENTRY_POINTS)
 def test_an_entry_point_lists_what_is_below_it_in_order(daemon, path):
-    expected = [
-        {"rel": rel, "href": f"/0.2{path}/{part}"} for rel, part in ENTRY_POINTS[path]
-    ]
+    expected = [{"rel": rel, "href": f"/0.2{path}/{part}"} for rel, part in ENTRY_POINTS[path]]
     for slash in ("", "/"):
         answer = daemon.get(path + slash)
         assert answer.status == 200
@@ -436,7 +467,9 @@ def test_a_front_prefix_changes_no_link_and_no_location(daemon):
     assert created.headers["location"] == "/0.2/dev_mgr/devices/front"
 
 
-@pytest.mark.parametrize("host", ["a..b", "x" * 300, "\xff", "[::1", "", "\N{SNOWMAN}".encode().decode("latin-1")])
+@pytest.mark.parametrize(
+    "host", ["a..b", "x" * 300, "\xff", "[::1", "", "\N{SNOWMAN}".encode().decode("latin-1")]
+)
 def test_the_host_header_does_not_matter(daemon, host):
     assert daemon.get("/status", headers={"Host": host}).status == 200
 
@@ -485,7 +518,12 @@ def test_odd_request_lines_are_refused_in_plain_text(daemon, start):
 
 
 def test_a_body_of_several_hundred_kilobytes_is_taken(daemon):
-    line = {"username": "u" * 60, "password": "p" * 60, "display_name": "n" * 60, "proxy_ip": "192.0.2.1"}
+    line = {
+        "username": "u" * 60,
+        "password": "p" * 60,
+        "display_name": "n" * 60,
+        "proxy_ip": "192.0.2.1",
+    }
     config = {
         "id": "large",
         "parent_ids": [],
@@ -493,7 +531,9 @@ def test_a_body_of_several_hundred_kilobytes_is_taken(daemon):
     }
     assert len(json.dumps(config)) > 200_000
     assert daemon.post("/cfg_mgr/configs", {"config": config}).status == 201
-    assert len(daemon.get("/cfg_mgr/configs/large").json["config"]["raw_config"]["sip_lines"]) == 1024
+    assert (
+        len(daemon.get("/cfg_mgr/configs/large").json["config"]["raw_config"]["sip_lines"]) == 1024
+    )
 
 
 def test_no_secret_reaches_the_log(daemon):

@@ -13,7 +13,9 @@ B = "bbbbbbbb-0000-4000-8000-00000000000b"
 
 
 def create(daemon, **config):
-    answer = daemon.post("/cfg_mgr/configs", {"config": {"parent_ids": [], "raw_config": {}, **config}})
+    answer = daemon.post(
+        "/cfg_mgr/configs", {"config": {"parent_ids": [], "raw_config": {}, **config}}
+    )
     assert answer.status == 201, answer
     return answer.json["id"]
 
@@ -47,7 +49,11 @@ def limited_token(daemon, name, tenant, *acl):
 
 
 def test_a_config_that_is_created_can_be_read_where_the_location_says(daemon):
-    config = {"parent_ids": ["base", "unknown"], "raw_config": {"X_a": {"b": [None, 1.5, "é"]}}, "label": "kept"}
+    config = {
+        "parent_ids": ["base", "unknown"],
+        "raw_config": {"X_a": {"b": [None, 1.5, "é"]}},
+        "label": "kept",
+    }
     answer = daemon.post("/cfg_mgr/configs", {"config": config})
     assert answer.status == 201
     config_id = answer.json["id"]
@@ -114,7 +120,9 @@ def test_a_missing_member_is_named(daemon):
 
 def test_an_id_that_is_used_is_400_and_the_text_names_it(daemon):
     create(daemon, id="cfg-twice", label="first")
-    answer = daemon.post("/cfg_mgr/configs", {"config": {"id": "cfg-twice", "parent_ids": [], "raw_config": {}}})
+    answer = daemon.post(
+        "/cfg_mgr/configs", {"config": {"id": "cfg-twice", "parent_ids": [], "raw_config": {}}}
+    )
     assert answer.status == 400
     assert "cfg-twice" in answer.text
     assert read(daemon, "cfg-twice")["label"] == "first"
@@ -125,7 +133,11 @@ def test_a_put_replaces_the_whole_config_and_the_id_of_the_path_wins(daemon):
     config = {"id": "other", "parent_ids": [], "raw_config": {"X_b": 2}}
     for _ in range(2):  # the second changes nothing
         assert daemon.put("/cfg_mgr/configs/cfg-put", {"config": config}).status == 204
-        assert read(daemon, "cfg-put") == {"id": "cfg-put", "parent_ids": [], "raw_config": {"X_b": 2}}
+        assert read(daemon, "cfg-put") == {
+            "id": "cfg-put",
+            "parent_ids": [],
+            "raw_config": {"X_b": 2},
+        }
     assert daemon.get("/cfg_mgr/configs/other").status == 404
 
 
@@ -180,7 +192,13 @@ def test_the_reference_of_the_list_is_the_same_as_for_devices(daemon):
     for number, kind in enumerate(["registrar", "device", "registrar"]):
         create(daemon, id=f"list{number}", X_type=kind, label=f"L{2 - number}")
     answer = daemon.get(
-        "/cfg_mgr/configs", q='{"X_type":"registrar"}', fields="label", sort="label", recurse="x", skip=0, limit=5
+        "/cfg_mgr/configs",
+        q='{"X_type":"registrar"}',
+        fields="label",
+        sort="label",
+        recurse="x",
+        skip=0,
+        limit=5,
     )
     shown = [config for config in answer.json["configs"] if config["id"].startswith("list")]
     assert shown == [{"id": "list2", "label": "L0"}, {"id": "list0", "label": "L2"}]
@@ -226,7 +244,15 @@ def test_autocreate_without_a_usable_template_is_400(make_daemon):
 
 # Parameters
 
-NAMES = ["plugin_server", "http_proxy", "ftp_proxy", "https_proxy", "locale", "NAT", "provisioning_key"]
+NAMES = [
+    "plugin_server",
+    "http_proxy",
+    "ftp_proxy",
+    "https_proxy",
+    "locale",
+    "NAT",
+    "provisioning_key",
+]
 
 
 def value_of(daemon, name, **kwargs):
@@ -244,7 +270,9 @@ def test_parameters_are_listed_in_order_with_value_text_and_link(daemon):
     assert [param["id"] for param in params] == NAMES
     for param in params:
         assert set(param) == {"id", "description", "value", "links"}
-        assert param["links"] == [{"rel": "srv.configure.param", "href": f"/0.2/configure/{param['id']}"}]
+        assert param["links"] == [
+            {"rel": "srv.configure.param", "href": f"/0.2/configure/{param['id']}"}
+        ]
         assert param["value"] == value_of(daemon, param["id"])
 
 
@@ -255,7 +283,9 @@ def test_descriptions_follow_the_locale(daemon):
         french = [param["description"] for param in daemon.get("/configure").json["params"]]
         assert all(a != b for a, b in zip(english, french, strict=True))
         assert put(daemon, "locale", "de_DE").status == 204
-        assert [param["description"] for param in daemon.get("/configure").json["params"]] == english
+        assert [
+            param["description"] for param in daemon.get("/configure").json["params"]
+        ] == english
     finally:
         assert put(daemon, "locale", None).status == 204
 
@@ -301,15 +331,31 @@ def test_a_value_that_is_allowed_is_read_back(daemon, name, value, expected):
 
 
 BAD_VALUES = [
-    ("plugin_server", ["", "repo", "//host/", "http:", "http:///x", "http://[::1", 5, True, {}, []]),
-    ("http_proxy", ["", "proxy:3128", "http://", "http://h/path", "http://h:x", "http://h:99999", 1, {}]),
+    (
+        "plugin_server",
+        ["", "repo", "//host/", "http:", "http:///x", "http://[::1", 5, True, {}, []],
+    ),
+    (
+        "http_proxy",
+        ["", "proxy:3128", "http://", "http://h/path", "http://h:x", "http://h:99999", 1, {}],
+    ),
     ("ftp_proxy", ["", "http://h/x", False]),
     ("https_proxy", ["", "http://proxy:3128", "proxy", "proxy:x", "proxy:1\n", 1, ["h:1"]]),
     ("locale", ["FR", "fr-FR", "fr_fr", "f", "fr_FR\n", "fr_FR.UTF-8", 1, ["fr"], True]),
     ("NAT", ["", "2", 2, -1, "true", "1\n", " 1", 1.0, [], {}]),
     (
         "provisioning_key",
-        ["short12", "x" * 257, "with space", "abcdefgh\n", "abcdefg/", "abcdéfgh", 12345678, True, ["abcdefgh"]],
+        [
+            "short12",
+            "x" * 257,
+            "with space",
+            "abcdefgh\n",
+            "abcdefg/",
+            "abcdéfgh",
+            12345678,
+            True,
+            ["abcdefgh"],
+        ],
     ),
 ]
 
@@ -359,7 +405,10 @@ def test_each_tenant_has_a_key_of_its_own_and_no_two_the_same(daemon):
     shown = daemon.get("/configure", headers={"Wazo-Tenant": B}).json["params"][-1]
     assert (shown["id"], shown["value"]) == ("provisioning_key", "key-of-b")
     answer = put(daemon, "provisioning_key", "key-of-b", token=in_a)
-    assert (answer.status, answer.text) == (400, "another tenant already uses this provisioning key.")
+    assert (answer.status, answer.text) == (
+        400,
+        "another tenant already uses this provisioning key.",
+    )
     assert put(daemon, "provisioning_key", "key-of-a", token=in_a).status == 204  # its own, again
     assert put(daemon, "provisioning_key", None, headers={"Wazo-Tenant": B}).status == 204
     assert put(daemon, "provisioning_key", "key-of-b", token=in_a).status == 204
@@ -382,7 +431,10 @@ def test_the_access_to_a_parameter_names_the_request_tenant(daemon):
 def test_parameters_outlive_a_kill_and_win_over_the_settings(make_daemon):
     daemon = make_daemon(
         plugins="none",
-        settings={"proxy": {"http": "http://settings:1"}, "tenants": {B: {"provisioning_key": "from-settings"}}},
+        settings={
+            "proxy": {"http": "http://settings:1"},
+            "tenants": {B: {"provisioning_key": "from-settings"}},
+        },
     ).start()
     assert value_of(daemon, "http_proxy") == "http://settings:1"
     assert value_of(daemon, "provisioning_key", headers={"Wazo-Tenant": B}) == "from-settings"
@@ -406,3 +458,47 @@ def test_parameters_outlive_a_kill_and_win_over_the_settings(make_daemon):
     assert value_of(daemon, "http_proxy") is None
     assert value_of(daemon, "plugin_server") is None
     assert value_of(daemon, "provisioning_key", headers={"Wazo-Tenant": B}) == "from-settings"
+
+
+def test_a_new_key_gives_the_devices_of_its_tenant_new_files_and_no_others(make_daemon):
+    daemon = make_daemon(settings={"general": {"http_auth_strategy": "url_key"}}).start()
+    line = {"username": "u", "password": "p", "display_name": "d", "proxy_ip": "192.0.2.1"}
+    create(daemon, id="keyed", parent_ids=["base"], raw_config={"sip_lines": {"1": line}})
+    files = {}
+    for number, tenant in enumerate((A, B)):
+        device = {
+            "id": f"keyed-{number}",
+            "mac": f"00:15:65:00:00:0{number}",
+            "vendor": "Yealink",
+            "model": "T46S",
+            "plugin": "provd-yealink-v86",
+            "config": "keyed",
+        }
+        headers = {"Wazo-Tenant": tenant}
+        assert daemon.post("/dev_mgr/devices", {"device": device}, headers=headers).status == 201
+        shown = daemon.get(f"/dev_mgr/devices/keyed-{number}").json["device"]
+        assert shown["configured"] is False  # its tenant has no key yet
+        name = device["mac"].replace(":", "") + ".cfg"
+        files[tenant] = daemon.state / "plugins" / device["plugin"] / "var" / "tftpboot" / name
+
+    def holds(tenant, key):
+        path = files[tenant]
+        return path.exists() and f"/{key}" in path.read_text()
+
+    for tenant in (A, B):
+        assert (
+            put(daemon, "provisioning_key", f"key-{tenant}", headers={"Wazo-Tenant": tenant}).status
+            == 204
+        )
+        assert daemon.wait_for(lambda t=tenant: holds(t, f"key-{t}"), "a file with the key", 10)
+    assert put(daemon, "provisioning_key", "another-key", headers={"Wazo-Tenant": A}).status == 204
+    assert daemon.wait_for(lambda: holds(A, "another-key"), "a file with the new key", 10)
+    assert not holds(A, f"key-{A}")
+    assert holds(B, f"key-{B}")
+    assert put(daemon, "provisioning_key", None, headers={"Wazo-Tenant": A}).status == 204
+    daemon.wait_for(
+        lambda: daemon.get("/dev_mgr/devices/keyed-0").json["device"]["configured"] is False,
+        "the end",
+        10,
+    )
+    assert daemon.get("/dev_mgr/devices/keyed-1").json["device"]["configured"] is True

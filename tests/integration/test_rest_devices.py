@@ -71,7 +71,9 @@ def listed(daemon, token=None, headers=None, **args):
 
 
 def test_a_device_that_is_created_can_be_read_where_the_location_says(daemon, main):
-    answer = daemon.post("/dev_mgr/devices", {"device": {"mac": "00:11:22:33:44:01", "X_free": {"a": [1]}}})
+    answer = daemon.post(
+        "/dev_mgr/devices", {"device": {"mac": "00:11:22:33:44:01", "X_free": {"a": [1]}}}
+    )
     assert answer.status == 201
     device_id = answer.json["id"]
     assert re.fullmatch(r"[0-9a-f]{32}", device_id)
@@ -100,13 +102,23 @@ def test_a_device_is_configured_at_once_where_plugin_and_config_are_there(daemon
         "parent_ids": ["base"],
         "raw_config": {
             "sip_lines": {
-                "1": {"username": "u", "password": "p", "display_name": "d", "proxy_ip": "192.0.2.1"}
+                "1": {
+                    "username": "u",
+                    "password": "p",
+                    "display_name": "d",
+                    "proxy_ip": "192.0.2.1",
+                }
             }
         },
     }
     assert daemon.post("/cfg_mgr/configs", {"config": config}).status == 201
     device_id = create(
-        daemon, mac="00:11:22:33:44:02", vendor="Yealink", model="T46S", plugin=PLUGIN, config="for-at-once"
+        daemon,
+        mac="00:11:22:33:44:02",
+        vendor="Yealink",
+        model="T46S",
+        plugin=PLUGIN,
+        config="for-at-once",
     )
     assert read(daemon, device_id)["configured"] is True
     assert read(daemon, create(daemon, plugin=PLUGIN, config="none"))["configured"] is False
@@ -182,7 +194,13 @@ def test_odd_but_allowed_ids_work_in_every_place(daemon, device_id):
 
 def test_a_put_replaces_the_whole_document_but_for_what_the_server_says(daemon, main):
     create(daemon, id="put", description="old", sn="1", X_a=1)
-    body = {"id": "other", "description": "new", "configured": True, "is_new": False, "tenant_uuid": A}
+    body = {
+        "id": "other",
+        "description": "new",
+        "configured": True,
+        "is_new": False,
+        "tenant_uuid": A,
+    }
     answer = daemon.put("/dev_mgr/devices/put", {"device": body})
     assert answer.status == 204
     assert answer.body == b""
@@ -199,7 +217,9 @@ def test_a_put_replaces_the_whole_document_but_for_what_the_server_says(daemon, 
 def test_a_malformed_mac_in_a_put_is_400_and_changes_nothing(daemon):
     create(daemon, id="bad-put", mac="00:11:22:33:44:03")
     before = read(daemon, "bad-put")
-    answer = daemon.put("/dev_mgr/devices/bad-put", {"device": {**before, "mac": "00-11-22-33-44-03"}})
+    answer = daemon.put(
+        "/dev_mgr/devices/bad-put", {"device": {**before, "mac": "00-11-22-33-44-03"}}
+    )
     assert answer.status == 400
     assert answer.text.startswith("Non-normalized MAC address")
     assert read(daemon, "bad-put") == before
@@ -230,7 +250,10 @@ def test_a_client_that_goes_away_leaves_no_change_half_done(daemon):
     body = json.dumps({"device": {"id": "gone-away"}})
     connection = http.client.HTTPConnection("127.0.0.1", daemon.rest_port, timeout=10)
     connection.request(
-        "POST", "/0.2/dev_mgr/devices", body, {"X-Auth-Token": daemon.token, "Content-Type": MEDIA_TYPE}
+        "POST",
+        "/0.2/dev_mgr/devices",
+        body,
+        {"X-Auth-Token": daemon.token, "Content-Type": MEDIA_TYPE},
     )
     connection.close()
     found = daemon.wait_for(
@@ -247,7 +270,12 @@ def test_a_tenant_sees_its_own_devices_and_the_main_one_sees_all(daemon, main, i
     mine = create(daemon, id="t-main")
     of_a = create(daemon, token=in_a, id="t-a")
     of_b = create(daemon, token=in_b, id="t-b")
-    assert read(daemon, of_a) == {"id": "t-a", "tenant_uuid": A, "is_new": False, "configured": False}
+    assert read(daemon, of_a) == {
+        "id": "t-a",
+        "tenant_uuid": A,
+        "is_new": False,
+        "configured": False,
+    }
     assert {mine, of_a, of_b} & set(listed(daemon)) == {mine}
     assert {mine, of_a, of_b} & set(listed(daemon, recurse="True")) == {mine, of_a, of_b}
     assert listed(daemon, token=in_a) == [of_a]
@@ -285,7 +313,9 @@ def test_a_token_of_one_tenant_may_not_name_another(daemon, in_a, header):
         daemon.get("/dev_mgr/devices", token=in_a, headers=headers),
         daemon.get("/status", token=in_a, headers=headers),
         daemon.get("/configure/provisioning_key", token=in_a, headers=headers),
-        daemon.post("/dev_mgr/devices", {"device": {"id": "not-mine"}}, token=in_a, headers=headers),
+        daemon.post(
+            "/dev_mgr/devices", {"device": {"id": "not-mine"}}, token=in_a, headers=headers
+        ),
     ):
         assert (answer.status, answer.text) == (401, "Unauthorized")
     assert daemon.get("/dev_mgr/devices", token=in_a, headers={"Wazo-Tenant": A}).status == 200
@@ -329,7 +359,9 @@ def test_a_new_device_moves_to_the_tenant_that_puts_it_and_stays_there(daemon, m
     device = read(daemon, device_id, token=in_a)
     assert (device["tenant_uuid"], device["is_new"], device["description"]) == (A, False, "claimed")
     assert daemon.put(path, {"device": {"description": "stolen"}}, token=in_b).status == 404
-    assert daemon.put(path, {"device": {"description": "by main", "tenant_uuid": main}}).status == 204
+    assert (
+        daemon.put(path, {"device": {"description": "by main", "tenant_uuid": main}}).status == 204
+    )
     device = read(daemon, device_id)
     assert (device["tenant_uuid"], device["is_new"], device["description"]) == (A, False, "by main")
     headers = {"Wazo-Tenant": B}
@@ -348,7 +380,9 @@ def test_the_main_tenant_keeps_a_new_device(daemon, main):
 def test_a_header_of_the_main_tenant_claims_for_the_tenant_it_names(daemon):
     device_id = create(daemon)
     headers = {"Wazo-Tenant": A}
-    assert daemon.put(f"/dev_mgr/devices/{device_id}", {"device": {}}, headers=headers).status == 204
+    assert (
+        daemon.put(f"/dev_mgr/devices/{device_id}", {"device": {}}, headers=headers).status == 204
+    )
     assert read(daemon, device_id)["tenant_uuid"] == A
 
 
@@ -382,7 +416,9 @@ def test_a_device_that_cannot_be_synchronised_gives_an_operation_that_fails(daem
 def test_operations_are_numbered_from_one(make_daemon):
     daemon = make_daemon(plugins="none").start()
     device_id = create(daemon)
-    places = [daemon.post("/dev_mgr/synchronize", {"id": device_id}).headers["location"] for _ in range(3)]
+    places = [
+        daemon.post("/dev_mgr/synchronize", {"id": device_id}).headers["location"] for _ in range(3)
+    ]
     assert places == [f"/0.2/dev_mgr/synchronize/{n}" for n in (1, 2, 3)]
     assert daemon.get("/dev_mgr/synchronize/4").status == 404
     assert daemon.get("/dev_mgr/synchronize/01").status == 404
@@ -416,7 +452,9 @@ def option(code, text):
 
 
 def test_a_device_that_dhcp_told_of_is_listed_right_after(daemon, main):
-    answer = dhcp(daemon, op="commit", ip="10.9.0.1", mac="0:15:65:99:0:1", options=[option(60, "yealink")])
+    answer = dhcp(
+        daemon, op="commit", ip="10.9.0.1", mac="0:15:65:99:0:1", options=[option(60, "yealink")]
+    )
     assert answer.status == 204
     assert answer.body == b""
     device = daemon.device(mac="00:15:65:99:00:01")
@@ -428,7 +466,12 @@ def test_a_device_that_dhcp_told_of_is_listed_right_after(daemon, main):
 
 
 def test_dhcp_is_not_aware_of_tenants(daemon, main, in_a):
-    info = {"op": "commit", "ip": "10.9.0.2", "mac": "00:15:65:99:00:02", "options": [option(60, "yealink")]}
+    info = {
+        "op": "commit",
+        "ip": "10.9.0.2",
+        "mac": "00:15:65:99:00:02",
+        "options": [option(60, "yealink")],
+    }
     assert daemon.post("/dev_mgr/dhcpinfo", {"dhcp_info": info}, token=in_a).status == 204
     assert daemon.device(mac="00:15:65:99:00:02")["tenant_uuid"] == main
 
@@ -441,7 +484,9 @@ def test_the_address_of_a_device_follows_its_lease(daemon):
 
 @pytest.mark.parametrize("op", ["release", "expiry"])
 def test_the_end_of_a_lease_is_taken_and_changes_nothing(daemon, op):
-    dhcp(daemon, op="commit", ip="10.9.0.5", mac="00:15:65:99:00:05", options=[option(60, "yealink")])
+    dhcp(
+        daemon, op="commit", ip="10.9.0.5", mac="00:15:65:99:00:05", options=[option(60, "yealink")]
+    )
     before = daemon.device(mac="00:15:65:99:00:05")
     assert dhcp(daemon, op=op, ip="10.9.0.5").status == 204
     assert daemon.device(mac="00:15:65:99:00:05") == before
@@ -450,7 +495,13 @@ def test_the_end_of_a_lease_is_taken_and_changes_nothing(daemon, op):
 
 
 def test_an_option_may_be_empty(daemon):
-    answer = dhcp(daemon, op="commit", ip="10.9.0.6", mac="00:15:65:99:00:06", options=["060", "0120", "05561.62"])
+    answer = dhcp(
+        daemon,
+        op="commit",
+        ip="10.9.0.6",
+        mac="00:15:65:99:00:06",
+        options=["060", "0120", "05561.62"],
+    )
     assert answer.status == 204
 
 
@@ -590,7 +641,9 @@ def test_a_selector_that_is_not_json_is_ignored(daemon, names, text):
     assert ids(daemon, names, q=text) == "012345"
 
 
-@pytest.mark.parametrize("text", ["!", "e30", "é", base64.b64encode(b"{").decode(), base64.b64encode(b"\xff").decode()])
+@pytest.mark.parametrize(
+    "text", ["!", "e30", "é", base64.b64encode(b"{").decode(), base64.b64encode(b"\xff").decode()]
+)
 def test_a_broken_q64_hides_q(daemon, names, text):
     assert ids(daemon, names, q64=text, q='{"id":"l1"}') == "012345"
 
@@ -600,10 +653,13 @@ def test_q64_wins_over_q(daemon, names):
 
 
 def test_q64_may_hold_a_plus_that_became_a_space(daemon, names):
-    text = base64.b64encode('{"id":"l2","X_":{"$ne":"\x7f>~>~"}}'.encode()).decode()
+    text = base64.b64encode(b'{"id":"l2","X_":{"$ne":"\x7f>~>~"}}').decode()
     assert "+" in text
     answer = http_request(
-        daemon.rest_port, "GET", f"/0.2/dev_mgr/devices?q64={text}", headers={**names, "X-Auth-Token": daemon.token}
+        daemon.rest_port,
+        "GET",
+        f"/0.2/dev_mgr/devices?q64={text}",
+        headers={**names, "X-Auth-Token": daemon.token},
     )
     assert [device["id"] for device in answer.json["devices"]] == ["l2"]
 
@@ -648,7 +704,10 @@ def test_listing_arguments(daemon, names, args, expected):
 def test_only_the_first_value_of_an_argument_counts(daemon, names):
     query = urlencode([("limit", "1"), ("limit", "3"), ("sort", "model"), ("sort", "id")])
     answer = http_request(
-        daemon.rest_port, "GET", f"/0.2/dev_mgr/devices?{query}", headers={**names, "X-Auth-Token": daemon.token}
+        daemon.rest_port,
+        "GET",
+        f"/0.2/dev_mgr/devices?{query}",
+        headers={**names, "X-Auth-Token": daemon.token},
     )
     assert [device["id"] for device in answer.json["devices"]] == ["l4"]
 
@@ -683,7 +742,9 @@ def test_reading_one_device_is_quick(daemon, record_property):
     count = 500
     started = time.perf_counter()
     for _ in range(count):
-        connection.request("GET", "/0.2/dev_mgr/devices/quick", headers={"X-Auth-Token": daemon.token})
+        connection.request(
+            "GET", "/0.2/dev_mgr/devices/quick", headers={"X-Auth-Token": daemon.token}
+        )
         response = connection.getresponse()
         response.read()
         assert response.status == 200

@@ -61,10 +61,16 @@ class Service:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
                 parts = urlsplit(self.path)
-                service.calls.append((self.command, parts.path, parse_qs(parts.query), dict(self.headers.items())))
+                service.calls.append(
+                    (self.command, parts.path, parse_qs(parts.query), dict(self.headers.items()))
+                )
                 time.sleep(service.delay)
                 status, document = service.respond(self.command, parts, self.headers, body)
-                content = b"" if document is None or self.command == "HEAD" else json.dumps(document).encode()
+                content = (
+                    b""
+                    if document is None or self.command == "HEAD"
+                    else json.dumps(document).encode()
+                )
                 with contextlib.suppress(OSError):
                     self.send_response(status)
                     if status != 204:
@@ -81,7 +87,10 @@ class Service:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
             allow_reuse_address = True
-            connections = set()
+
+            def __init__(self, *args):
+                self.connections = set()
+                super().__init__(*args)
 
             def get_request(self):
                 request = super().get_request()
@@ -117,7 +126,10 @@ class Service:
             if headers.get("X-Auth-Token") != "service" or self.tenants_status != 200:
                 return 401 if self.tenants_status == 200 else self.tenants_status, {}
             tenants = below(headers.get("Wazo-Tenant") or MAIN)
-            return 200, {"items": [{"uuid": uuid, "name": "x"} for uuid in sorted(tenants)], "total": len(tenants)}
+            return 200, {
+                "items": [{"uuid": uuid, "name": "x"} for uuid in sorted(tenants)],
+                "total": len(tenants),
+            }
         token = self.tokens.get(unquote(parts.path.removeprefix("/0.1/token/")))
         if token is None:
             return 404, {"reason": ["No such token"]}
@@ -237,8 +249,12 @@ def test_who_sees_which_devices(wazo, devices, token, header, alone, recursive):
         path = f"/dev_mgr/devices/{device_id}"
         sent = {"token": token, "headers": headers}
         assert wazo.get(path, **sent).status == (200 if visible else 404)
-        assert wazo.post("/dev_mgr/synchronize", {"id": device_id}, **sent).status == (201 if visible else 404)
-        assert wazo.post("/dev_mgr/reconfigure", {"id": device_id}, **sent).status == (204 if visible else 400)
+        assert wazo.post("/dev_mgr/synchronize", {"id": device_id}, **sent).status == (
+            201 if visible else 404
+        )
+        assert wazo.post("/dev_mgr/reconfigure", {"id": device_id}, **sent).status == (
+            204 if visible else 400
+        )
         if not visible:
             assert wazo.delete(path, **sent).status == 404
         if tenant != MAIN:  # a new one may be claimed by anybody
@@ -264,7 +280,11 @@ def test_who_sees_which_devices(wazo, devices, token, header, alone, recursive):
     ],
 )
 def test_who_is_turned_away(wazo, token, header):
-    for method, path in (("GET", "/dev_mgr/devices"), ("GET", "/status"), ("DELETE", "/dev_mgr/devices/d-main")):
+    for method, path in (
+        ("GET", "/dev_mgr/devices"),
+        ("GET", "/status"),
+        ("DELETE", "/dev_mgr/devices/d-main"),
+    ):
         answer = wazo.rest(method, path, headers={"X-Auth-Token": token, "Wazo-Tenant": header})
         assert (answer.status, answer.text) == (401, "Unauthorized")
 
@@ -281,7 +301,11 @@ def test_a_token_is_asked_for_the_access_that_a_resource_needs(wazo, service, de
     assert wazo.get(f"/dev_mgr/devices/{devices[MAIN]}", token="reader").status == 401
     assert wazo.get("/dev_mgr/devices/x.y", token="reader").status == 401
     assert wazo.rest("HEAD", "/cfg_mgr/configs", token="reader").status == 401
-    scopes = [query["scope"] for method, _, query, _ in service.calls if method == "HEAD" and "scope" in query]
+    scopes = [
+        query["scope"]
+        for method, _, query, _ in service.calls
+        if method == "HEAD" and "scope" in query
+    ]
     assert ["provd.dev_mgr.devices.x_y.read"] in scopes
 
 
@@ -311,13 +335,25 @@ def test_a_fresh_phone_is_claimed_by_the_tenant_that_puts_it(wazo):
 
 def test_a_key_is_of_the_request_tenant(wazo):
     value = {"param": {"value": "key-of-a1"}}
-    assert wazo.put("/configure/provisioning_key", value, token="in-a", headers={"Wazo-Tenant": A1}).status == 204
-    assert wazo.get("/configure/provisioning_key", token="in-a1").json["param"]["value"] == "key-of-a1"
+    assert (
+        wazo.put(
+            "/configure/provisioning_key", value, token="in-a", headers={"Wazo-Tenant": A1}
+        ).status
+        == 204
+    )
+    assert (
+        wazo.get("/configure/provisioning_key", token="in-a1").json["param"]["value"] == "key-of-a1"
+    )
     assert wazo.get("/configure/provisioning_key", token="in-a").json["param"]["value"] is None
 
 
 def test_a_dhcp_event_of_any_tenant_makes_a_device_of_the_main_one(wazo):
-    info = {"op": "commit", "ip": "10.1.1.1", "mac": "00:15:65:00:0a:01", "options": ["06079.65.61.6c.69.6e.6b"]}
+    info = {
+        "op": "commit",
+        "ip": "10.1.1.1",
+        "mac": "00:15:65:00:0a:01",
+        "options": ["06079.65.61.6c.69.6e.6b"],
+    }
     assert wazo.post("/dev_mgr/dhcpinfo", {"dhcp_info": info}, token="in-b").status == 204
     found = wazo.get("/dev_mgr/devices", q=json.dumps({"mac": "00:15:65:00:0a:01"})).json["devices"]
     assert [device["tenant_uuid"] for device in found] == [MAIN]
@@ -333,7 +369,12 @@ def phone_works(daemon, mac):
 def booted(wazo):
     """The MAC of a phone that was served before; the service makes no base documents."""
     line = {"username": "u", "password": "p", "display_name": "d", "proxy_ip": "192.0.2.1"}
-    config = {"id": "auto", "role": "autocreate", "parent_ids": [], "raw_config": {"sip_lines": {"1": line}}}
+    config = {
+        "id": "auto",
+        "role": "autocreate",
+        "parent_ids": [],
+        "raw_config": {"sip_lines": {"1": line}},
+    }
     assert wazo.post("/cfg_mgr/configs", {"config": config}).status == 201
     mac = "00:15:65:00:0b:01"
     assert phone_works(wazo, mac)[0] == 200
@@ -388,7 +429,9 @@ def test_a_service_that_hangs_is_given_up_after_the_timeout(wazo, service):
     assert time.monotonic() - began < 2
 
 
-def test_a_service_that_does_not_list_tenants_leaves_a_tenant_alone_with_itself(make_daemon, service):
+def test_a_service_that_does_not_list_tenants_leaves_a_tenant_alone_with_itself(
+    make_daemon, service
+):
     service.tenants_status = 401
     daemon = make_daemon(settings=settings(service), plugins="none")
     (daemon.state / "admin-token").write_text("main")
@@ -411,10 +454,14 @@ def test_a_daemon_that_starts_before_the_service_catches_up(make_daemon):
     assert daemon.get("/status", token="main").status == 503
     late.start()
     try:
-        ready = daemon.wait_for(lambda: daemon.get("/status", token="main").status == 200, "a token", 20)
+        ready = daemon.wait_for(
+            lambda: daemon.get("/status", token="main").status == 200, "a token", 20
+        )
         assert ready
         daemon.wait_for(
-            lambda: daemon.get("/status", token="main").json["main_tenant"] == MAIN, "the main tenant", 20
+            lambda: daemon.get("/status", token="main").json["main_tenant"] == MAIN,
+            "the main tenant",
+            20,
         )
         create(daemon)
     finally:
@@ -437,7 +484,9 @@ def test_without_a_service_token_what_needs_no_tenants_can_be_read(make_daemon):
         assert daemon.get("/dev_mgr/devices", token="unknown").status == 401
         refusing.key_is_good = True
         daemon.wait_for(
-            lambda: daemon.post("/dev_mgr/devices", {"device": {"id": "x"}}).status == 201, "a creation", 20
+            lambda: daemon.post("/dev_mgr/devices", {"device": {"id": "x"}}).status == 201,
+            "a creation",
+            20,
         )
     finally:
         refusing.stop()

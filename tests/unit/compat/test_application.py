@@ -13,7 +13,6 @@ from provd.errors import (
     InvalidParameter,
     SynchronizeError,
 )
-from provd.store.interface import Insert
 
 MAC = "00:11:22:33:44:55"
 PLUGIN = """
@@ -146,7 +145,7 @@ def test_a_new_config_is_made_from_the_autocreate_one_if_there_is_one(core, app,
     assert now(app.cfg_create_new()) is None
     lines = {"sip_lines": {"1": {"username": "ap"}}}
     template = {"id": "autoprov", "parent_ids": [], "raw_config": lines, "role": "autocreate"}
-    now(defer.Deferred.fromCoroutine(core.store.write([Insert("configs", template)])))
+    now(defer.Deferred.fromCoroutine(core.manager.insert_config(template)))
     created = now(app.cfg_create_new())
     assert created.startswith("autoprov")
     assert now(app.cfg_retrieve(created))["parent_ids"] == ["autoprov"]

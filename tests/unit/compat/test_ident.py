@@ -182,7 +182,7 @@ def test_a_device_without_config_gets_one_made_for_it(core, app, now):
     assert updated(now, updater, {}, {}) == {}
     lines = {"sip_lines": {"1": {"username": "ap"}}}
     template = {"id": "base", "parent_ids": [], "raw_config": lines, "role": "autocreate"}
-    now(defer.Deferred.fromCoroutine(core.store.write([Insert("configs", template)])))
+    now(defer.Deferred.fromCoroutine(core.manager.insert_config(template)))
     assert updated(now, updater, {}, {})["config"].startswith("base")
     assert updated(now, updater, {"config": "own"}, {}) == {"config": "own"}
 

@@ -162,7 +162,7 @@ def test_memory_is_bounded_and_the_least_used_goes_first(store):
 MACS = ("m1", "m2")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([1, 2, 3, 100]))
 def test_cache_and_store_agree_after_any_interleaving(seed, limit):
     """Writers of different documents and readers run at once; in the end nothing stale is left."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from twisted.internet import defer, task
 
 from provd.errors import TooBusy
-from provd.manager.locks import KeyedLocks
+from provd.manager.locks import KeyedLocks, finish
 from tests.unit.manager.core import later, result
 
 
@@ -144,3 +144,38 @@ def test_never_two_holders_of_a_key_and_always_first_come_first_served(data):
     assert order["b"] == sorted(order["b"])
     assert len(locks) == 0
     assert clock.getDelayedCalls() == []
+
+
+# Work that goes on
+
+
+def test_finished_work_gives_its_result_or_its_error():
+    async def work(value):
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    assert result(finish(work(3))) == 3
+    with pytest.raises(ValueError, match="no"):
+        result(finish(work(ValueError("no"))))
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_work_goes_on_when_nobody_waits_for_it_any_more(caplog, ends_well):
+    gate = defer.Deferred()
+    log = []
+
+    async def work():
+        await gate
+        log.append("done")
+        if not ends_well:
+            raise ValueError("late")
+
+    waiting = later(finish(work()))
+    waiting.cancel()
+    with pytest.raises(defer.CancelledError):
+        result(waiting)
+    assert log == []
+    gate.callback(None)
+    assert log == ["done"]
+    assert ("failed" in caplog.text) is not ends_well

@@ -191,7 +191,7 @@ def test_of_two_candidates_with_one_address_none_is_taken(core, caplog):
     existing(core, "one", ip="10.1.0.1")
     existing(core, "two", ip="10.1.0.1")
     assert retrieved(core, {"vendor": "Acme"}) not in {"one", "two"}
-    assert "2 devices have the address 10.1.0.1" in caplog.text
+    assert "2 devices or more have the address 10.1.0.1" in caplog.text
 
 
 def test_a_candidate_is_found_among_contradicting_ones(core):
@@ -403,7 +403,7 @@ def test_creation_stops_at_too_many_unclaimed_devices_and_goes_on_when_some_are_
     assert len(core.all_stored()) == 3
     for device in core.all_stored():
         result(core.manager.replace_device(device["id"], device, "t2", {"t2"}))
-    core.clock.advance(60)
+    core.clock.advance(61)
     core.http(f"Acme A1 1.0 {mac(8)}", "10.1.0.8")
     assert len(core.all_stored()) == 4
 

@@ -55,7 +55,10 @@ def persisted(store):
 def test_keys_that_two_tenants_set_at_once_are_both_kept():
     store = SlowStore()
     parameters = make(store)
-    first, second = begin(parameters, KEY, "first-key", "a"), begin(parameters, KEY, "second-key", "b")
+    first, second = (
+        begin(parameters, KEY, "first-key", "a"),
+        begin(parameters, KEY, "second-key", "b"),
+    )
     store.let_through()
     assert outcome(first) is None
     assert outcome(second) is None

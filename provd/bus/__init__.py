@@ -1,0 +1,1 @@
+"""Front end: events of the platform's message bus."""

@@ -1,0 +1,226 @@
+"""Deletes what belonged to tenants that are gone (contract: integration §6, documents §6.5).
+
+An event tells of most; a comparison with all tenants now and then finds the others. Deleting by
+mistake is far worse than deleting late, so a list of tenants is believed only if it is plausible,
+and what it says of a device counts only if the device is older than the list.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import defer
+
+from provd.errors import AuthUnavailable, DeviceNotFound, ProvdError
+from provd.logs import log_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable
+
+    from provd.manager.jobs import Jobs
+    from provd.manager.manager import DeviceManager
+    from provd.manager.parameters import Parameters
+    from provd.store.interface import Store
+
+logger = logging.getLogger(__name__)
+
+LEAST_PAUSE = 0.05
+RETRY_SECONDS = 60.0
+_TENANTS_AT_ONCE = 1000
+_DELETIONS_AT_ONCE = 16
+
+
+class TenantRemoval:
+    """Deletes devices, several at once, as the store then makes one commit of several."""
+
+    def __init__(
+        self, store: Store, manager: DeviceManager, parameters: Parameters, jobs: Jobs
+    ) -> None:
+        self._store = store
+        self._manager = manager
+        self._parameters = parameters
+        self._jobs = jobs
+
+    async def forget(self, tenant: str) -> None:
+        """Delete all devices of a tenant that is gone, and its provisioning key."""
+        ids = await self._store.find_ids("devices", {"tenant_uuid": tenant})
+        deleted = await self.delete(ids, lambda owner: owner == tenant)
+        await self._parameters.remove_tenant(tenant)
+        logger.info("tenant %s is gone: %d devices deleted", tenant, deleted[tenant])
+
+    async def delete(
+        self, device_ids: Iterable[str], is_gone: Callable[[str], bool]
+    ) -> Counter[str]:
+        """Delete those devices whose tenant is gone; return how many of each tenant.
+
+        A device without a tenant stays, and so does one that moves to another in between.
+        """
+        deleted: Counter[str] = Counter()
+
+        async def delete(device_id: str) -> None:
+            try:
+                tenant = (await self._manager.device(device_id)).get("tenant_uuid")
+                if not isinstance(tenant, str) or not tenant or not is_gone(tenant):
+                    return
+                await self._manager.delete_device(device_id, {tenant})
+            except DeviceNotFound:
+                logger.debug("device %s is gone already, or moved", device_id)
+            else:
+                deleted[tenant] += 1
+
+        shared = iter(device_ids)
+        workers = [
+            defer.Deferred.fromCoroutine(self._jobs.for_each(shared, delete))
+            for _ in range(_DELETIONS_AT_ONCE)
+        ]
+        await defer.gatherResults(workers, consumeErrors=True)
+        return deleted
+
+
+class TenantSync:
+    """Compares devices and provisioning keys with the tenants that exist, again and again.
+
+    `list_tenants` gives all tenants, or None if they are not told.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Any,
+        store: Store,
+        manager: DeviceManager,
+        parameters: Parameters,
+        removal: TenantRemoval,
+        list_tenants: Callable[[], Awaitable[Collection[str] | None]],
+        start_seconds: float,
+        interval_seconds: float,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._manager = manager
+        self._parameters = parameters
+        self._removal = removal
+        self._list_tenants = list_tenants
+        self._start_seconds = start_seconds
+        self._interval_seconds = interval_seconds
+        self._running: defer.Deferred[Any] | None = None
+        self._stopping = False
+        self._sleeping: defer.Deferred[None] | None = None
+        self._again = False
+        self._trouble: str | None = None
+
+    def start(self) -> None:
+        """Begin; the first comparison comes after the time that the settings say."""
+        self._running = defer.Deferred.fromCoroutine(self._run())
+        self._running.addErrback(self._ended)
+
+    def _ended(self, failure: Any) -> None:
+        if not self._stopping:
+            log_failure(failure, logger, "tenants are not compared any more")
+
+    async def stop(self) -> None:
+        """Stop, in the middle of a comparison if need be."""
+        if self._running is not None:
+            self._stopping = True
+            self._running.cancel()
+            await self._running
+            self._running = None
+
+    def compare_soon(self) -> None:
+        """Do the next comparison at once, as an event may have been missed."""
+        self._again = True
+        if self._sleeping is not None and not self._sleeping.called:
+            self._sleeping.callback(None)
+
+    async def _run(self) -> None:
+        await self._sleep(self._start_seconds)
+        while True:
+            began = self._clock.seconds()
+            self._again = False
+            period = self._interval_seconds
+            if not await self._compare_quietly():
+                period = min(period, RETRY_SECONDS)
+            pause = 0.0 if self._again else period - (self._clock.seconds() - began)
+            self._sleeping = defer.Deferred()
+            await self._sleep(max(pause, LEAST_PAUSE), self._sleeping)
+
+    async def _sleep(self, seconds: float, sleeping: defer.Deferred[None] | None = None) -> None:
+        """Wait; who holds `sleeping` may fire it earlier."""
+        sleeping = sleeping or defer.Deferred()
+        call = self._clock.callLater(seconds, sleeping.callback, None)
+        try:
+            await sleeping
+        finally:
+            if call.active():
+                call.cancel()
+
+    async def _compare_quietly(self) -> bool:
+        """Compare; return whether that worked. Only the first of equal troubles is logged."""
+        try:
+            await self.compare()
+        except Exception as error:
+            if self._stopping:
+                raise
+            trouble = repr(error)
+            if trouble == self._trouble:
+                logger.debug("tenants are still not compared: %s", error)
+            elif isinstance(error, ProvdError):
+                logger.warning("tenants are not compared: %s", error)
+            else:
+                logger.exception("tenants are not compared")
+            self._trouble = trouble
+            return False
+        if self._trouble is not None:
+            logger.info("tenants are compared again")
+        self._trouble = None
+        return True
+
+    async def compare(self) -> None:
+        """Delete devices and keys of tenants that are gone; AuthUnavailable without a good list."""
+        entries = self._parameters.tenants()
+        known = await self._known_tenants()
+        strays = await self._strays(known)
+        if strays:
+            # A stray may be of a tenant that was made after the first list; the second is newer
+            # than every stray.
+            known = await self._known_tenants()
+        deleted = await self._removal.delete(strays, lambda tenant: tenant.lower() not in known)
+        for tenant in entries:
+            if tenant.lower() not in known:
+                await self._parameters.remove_tenant(tenant)
+                deleted[tenant] += 0
+        for tenant, count in deleted.items():
+            logger.info("tenant %s is gone: %d devices deleted", tenant, count)
+
+    async def _known_tenants(self) -> set[str]:
+        """Return all tenants, in lower case as clients may write a UUID either way."""
+        listed = await self._list_tenants()
+        if listed is None or not all(isinstance(tenant, str) for tenant in listed):
+            raise AuthUnavailable("the tenants are not told")
+        known = {tenant.lower() for tenant in listed}
+        main = self._manager.main_tenant
+        if main is None:
+            raise AuthUnavailable("the main tenant is not known yet")
+        if main.lower() not in known:
+            raise AuthUnavailable(
+                f"a list of {len(known)} tenants without the main one is not believed"
+            )
+        return known
+
+    async def _strays(self, known: set[str]) -> list[str]:
+        """Return the ids of devices that seem to be of no known tenant.
+
+        Almost always there are none, which counting by an index tells; only else all devices are
+        read.
+        """
+        names = sorted(known)
+        unexplained = await self._store.count("devices", {})
+        for start in range(0, len(names), _TENANTS_AT_ONCE):
+            part = names[start : start + _TENANTS_AT_ONCE]
+            unexplained -= await self._store.count("devices", {"tenant_uuid": {"$in": part}})
+        if not unexplained:
+            return []
+        selector = {"tenant_uuid": {"$exists": True, "$nin": [*names, None]}}
+        return await self._store.find_ids("devices", selector)

@@ -1,0 +1,236 @@
+"""The description of the API for programs, made of its routes: Swagger 2.0 and OpenAPI 3.0."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from provd import __version__
+from provd.rest.app import MEDIA_TYPE, ROOT, Action, Call, Reply, Route
+from provd.rest.schemas import SCHEMAS, Schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+PREFIX = "/api/provd"
+"""Where the web server in front publishes the API."""
+CONTENT_TYPE = "text/yaml; charset=utf-8"
+SCHEME = "X-Auth-Token"
+
+_TITLE = "provd"
+_TENANT = "The tenant to act for; that of the token if it is absent."
+_VARIABLE = re.compile(r"<(\w+)>")
+_ERRORS = {
+    400: "The body or a selector breaks a rule; the text says which.",
+    401: "The token is missing, unknown or expired, or does not allow this.",
+    403: "The document may not be deleted.",
+    404: "There is no such resource, or the caller may not see it.",
+    406: f"Only {MEDIA_TYPE} is given.",
+    415: f"Only {MEDIA_TYPE} is taken.",
+    500: "The daemon failed; its log has the details.",
+    503: "The store or the authentication service does not answer; ask again later.",
+}
+_SUCCESS = {200: "What was asked for.", 201: "Created, or begun.", 204: "Done."}
+_ARGUMENTS = {
+    "q": "A selector, in JSON.",
+    "q64": "A selector, in JSON, in base64; wins over q.",
+    "fields": "Dotted keys to show, separated by commas; the id is always shown.",
+    "skip": "How many documents to leave out.",
+    "limit": "How many documents to show at most; 0 for all.",
+    "sort": "A dotted key to sort by, as text.",
+    "sort_ord": "ASC or DESC.",
+    "recurse": "true: the documents of the tenants below the request tenant, too.",
+}
+
+
+def _operations(routes: Sequence[Route]) -> Iterator[tuple[str, list[str], str, Action]]:
+    """Yield path with `{name}` variables, their names, method in lower case, and action."""
+    for route in routes:
+        path = _VARIABLE.sub(r"{\1}", route.path.removeprefix(ROOT)) or "/"
+        for method, action in route.actions.items():
+            yield path, _VARIABLE.findall(route.path), method.lower(), action
+
+
+def _common(path: str, method: str, action: Action) -> dict[str, Any]:
+    """Return the members of an operation that are the same in both formats."""
+    return {
+        "operationId": "_".join([method, *re.findall(r"\w+", path)]),
+        "summary": action.summary,
+        "tags": [path.split("/")[1] or "provd"],
+        "security": [] if action.access is None else [{SCHEME: []}],
+        **({} if action.access is None else {"description": f"Access: `{action.access}`"}),
+    }
+
+
+def _errors(variables: list[str], method: str, action: Action) -> list[int]:
+    found = set(action.errors)
+    if action.access is not None:
+        found |= {401, 503} | ({406} if method == "get" else set())
+    if variables:
+        found.add(404)
+    if action.takes is not None:
+        found |= {400, 415}
+    return sorted(found)
+
+
+def _placed(schema: Any, place: str) -> Any:
+    """Return `schema` with references that lead to `place`."""
+    if isinstance(schema, dict):
+        return {
+            key: f"{place}{value}" if key == "$ref" else _placed(value, place)
+            for key, value in schema.items()
+        }
+    if isinstance(schema, list):
+        return [_placed(member, place) for member in schema]
+    return schema
+
+
+def swagger(routes: Sequence[Route]) -> dict[str, Any]:
+    """Return the Swagger 2.0 document."""
+    place = "#/definitions/"
+    paths: dict[str, dict[str, Any]] = {}
+    for path, variables, method, action in _operations(routes):
+        parameters: list[dict[str, Any]] = [
+            {"name": name, "in": "path", "required": True, "type": "string"} for name in variables
+        ]
+        parameters += [
+            {"name": name, "in": "query", "type": "string", "description": _ARGUMENTS[name]}
+            for name in action.arguments
+        ]
+        if action.access is not None:
+            parameters.append({"$ref": "#/parameters/tenant"})
+        operation = _common(path, method, action)
+        if action.takes is not None:
+            operation["consumes"] = [MEDIA_TYPE]
+            schema = _placed(action.takes, place)
+            parameters.append({"name": "body", "in": "body", "required": True, "schema": schema})
+        operation["produces"] = [action.content_type]
+        success: dict[str, Any] = {"description": _SUCCESS[action.status]}
+        if action.gives is not None:
+            success["schema"] = _placed(action.gives, place)
+        if action.status == 201:
+            success["headers"] = {"Location": {"type": "string"}}
+        responses = {str(action.status): success}
+        for status in _errors(variables, method, action):
+            responses[str(status)] = {"description": _ERRORS[status]}
+        paths.setdefault(path, {})[method] = {
+            **operation,
+            "parameters": parameters,
+            "responses": responses,
+        }
+    return {
+        "swagger": "2.0",
+        "info": {"title": _TITLE, "version": __version__},
+        "basePath": f"{PREFIX}{ROOT}",
+        "schemes": ["https"],
+        "securityDefinitions": {SCHEME: {"type": "apiKey", "in": "header", "name": SCHEME}},
+        "parameters": {
+            "tenant": {
+                "name": "Wazo-Tenant",
+                "in": "header",
+                "type": "string",
+                "description": _TENANT,
+            }
+        },
+        "paths": paths,
+        "definitions": _placed(SCHEMAS, place),
+    }
+
+
+def openapi(routes: Sequence[Route]) -> dict[str, Any]:
+    """Return the OpenAPI 3.0 document."""
+    place = "#/components/schemas/"
+
+    def content(media_type: str, schema: Schema) -> dict[str, Any]:
+        return {media_type: {"schema": _placed(schema, place)}}
+
+    text = content("text/plain", {"type": "string"})
+    paths: dict[str, dict[str, Any]] = {}
+    for path, variables, method, action in _operations(routes):
+        parameters: list[dict[str, Any]] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in variables
+        ]
+        parameters += [
+            {
+                "name": name,
+                "in": "query",
+                "schema": {"type": "string"},
+                "description": _ARGUMENTS[name],
+            }
+            for name in action.arguments
+        ]
+        if action.access is not None:
+            parameters.append({"$ref": "#/components/parameters/tenant"})
+        operation = {**_common(path, method, action), "parameters": parameters}
+        if action.takes is not None:
+            operation["requestBody"] = {
+                "required": True,
+                "content": content(MEDIA_TYPE, action.takes),
+            }
+        success: dict[str, Any] = {"description": _SUCCESS[action.status]}
+        if action.gives is not None:
+            success["content"] = content(action.content_type, action.gives)
+        if action.status == 201:
+            success["headers"] = {"Location": {"schema": {"type": "string"}}}
+        operation["responses"] = {str(action.status): success} | {
+            str(status): {"description": _ERRORS[status], "content": text}
+            for status in _errors(variables, method, action)
+        }
+        paths.setdefault(path, {})[method] = operation
+    return {
+        "openapi": "3.0.3",
+        "info": {"title": _TITLE, "version": __version__},
+        "servers": [{"url": f"{PREFIX}{ROOT}"}, {"url": ROOT}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {SCHEME: {"type": "apiKey", "in": "header", "name": SCHEME}},
+            "parameters": {
+                "tenant": {
+                    "name": "Wazo-Tenant",
+                    "in": "header",
+                    "schema": {"type": "string"},
+                    "description": _TENANT,
+                }
+            },
+            "schemas": _placed(SCHEMAS, place),
+        },
+    }
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    class Plain(yaml.SafeDumper):
+        """Writes shared parts in full: few readers of descriptions know anchors."""
+
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+            return True
+
+    text: str = yaml.dump(document, Dumper=Plain, sort_keys=False, allow_unicode=True)
+    return text.encode()
+
+
+def description_routes(routes: Sequence[Route]) -> list[Route]:
+    """Return the routes that describe `routes`, which may grow until the first request."""
+
+    def route(name: str, make: Callable[[Sequence[Route]], dict[str, Any]], what: str) -> Route:
+        content = functools.cache(lambda: _dump(make(routes)))
+
+        async def get(_call: Call) -> Reply:
+            return Reply(content=content(), content_type=CONTENT_TYPE)
+
+        action = Action(
+            None,
+            get,
+            f"Describe the API in {what}.",
+            gives={"type": "string"},
+            content_type="text/yaml",
+        )
+        return Route(f"{ROOT}/api/{name}", {"GET": action})
+
+    return [
+        route("api.yml", swagger, "Swagger 2.0"),
+        route("openapi.yml", openapi, "OpenAPI 3.0"),
+    ]

@@ -118,6 +118,17 @@ class Files:
             and not os.path.lexists(path)
         )
 
+    async def is_open_to(self, path: str, tenant: str | None) -> bool:
+        """Tell whether a phone of `tenant` may have the file, whichever device it says it is.
+
+        Files of a device are for its own tenant while that device is not new.
+        """
+        owner = self._manager.owner(path)
+        record = await self._manager.devices.get(owner) if owner is not None else None
+        if record is None or record.document.get("is_new"):
+            return True
+        return bool(record.document.get("tenant_uuid") == tenant)
+
     async def find(
         self, path: str, device_id: str | None, loaded: LoadedPlugin
     ) -> CachedFile | None:

@@ -33,7 +33,7 @@ from provd.errors import (
 from provd.manager.cache import DocumentCache
 from provd.manager.configs import Configs, Stamp
 from provd.manager.freshness import render_key
-from provd.manager.locks import KeyedLocks
+from provd.manager.locks import KeyedLocks, finish
 from provd.manager.rendering import RenderState, RenderStates
 from provd.model.config import (
     build_autocreate,
@@ -174,10 +174,17 @@ class DeviceManager:
         """
         device = copy_json(document)
         device["tenant_uuid"] = tenant if tenant is not None else self._require_main_tenant()
-        if device.get("id") is None:
+        if device.get("id") is not None:
+            await self._insert(device)
+            return str(device["id"])
+        for _ in range(_ATTEMPTS):
             device["id"] = await self._generate_id("devices")
-        await self._insert(device)
-        return str(device["id"])
+            try:
+                await self._insert(device)
+            except DuplicateId:
+                continue  # somebody took the number meanwhile
+            return str(device["id"])
+        raise TooBusy("the ids generated for a new device are all taken by others")
 
     def _require_main_tenant(self) -> str:
         if self.main_tenant is None:
@@ -194,6 +201,11 @@ class DeviceManager:
         self, device: Document, config: Document | None = None, *, is_new_id: bool = False
     ) -> Record:
         """Render and store a new device, with its new `config` in the same write."""
+        return await finish(self._insert_now(device, config, is_new_id=is_new_id))
+
+    async def _insert_now(
+        self, device: Document, config: Document | None, *, is_new_id: bool
+    ) -> Record:
         main = self._require_main_tenant()
         check_id(device["id"])
         device["configured"] = False
@@ -271,6 +283,16 @@ class DeviceManager:
         writer was faster. `trigger` is the file name whose download proves which SIP account the
         phone runs; `force` reconfigures in any case. DeviceNotFound, InvalidDocument.
         """
+        return await finish(self._change_now(device_id, change, trigger, force=force))
+
+    async def _change_now(
+        self,
+        device_id: str,
+        change: Callable[[Document], Change],
+        trigger: str | None,
+        *,
+        force: bool,
+    ) -> Record:
         async with self._locks.hold(("device", device_id)):
             for _ in range(_ATTEMPTS):
                 record = await self.devices.get(device_id)
@@ -318,6 +340,9 @@ class DeviceManager:
 
     async def delete_device(self, device_id: str, visible: Collection[str] | None = None) -> None:
         """Delete a device, its files, and its config if that was made for it only."""
+        await finish(self._delete_now(device_id, visible))
+
+    async def _delete_now(self, device_id: str, visible: Collection[str] | None) -> None:
         async with self._locks.hold(("device", device_id)):
             for _ in range(_ATTEMPTS):
                 record = await self._require(device_id, visible)
@@ -506,8 +531,10 @@ class DeviceManager:
         ):
             return None
         config_id = record.document.get("config")
-        stamp = self.configs.stamp(config_id) if isinstance(config_id, str) else None
-        return verified if stamp == verified.stamp else None
+        if not isinstance(config_id, str):
+            return verified if verified.stamp is None else None
+        stamp = self.configs.stamp(config_id)
+        return verified if stamp is not None and stamp == verified.stamp else None
 
     async def refresh(self, device_id: str, *, force: bool = False) -> Record | None:
         """Bring the files of a device up to date; return its record, None if it is gone.
@@ -515,6 +542,9 @@ class DeviceManager:
         Whether its plugin accepted it is stored if that changed. Devices whose plugin is not
         loaded are left alone, but for those whose config is gone.
         """
+        return await finish(self._refresh_now(device_id, force=force))
+
+    async def _refresh_now(self, device_id: str, *, force: bool) -> Record | None:
         async with self._locks.hold(("device", device_id)):
             for _ in range(_ATTEMPTS):
                 record = await self.devices.get(device_id)
@@ -717,13 +747,19 @@ class DeviceManager:
             config["id"] = await self._generate_id("configs")
         check_id(config["id"])
         validate_config(config)
-        revisions = await self._store.write([Insert("configs", config)])
-        self.configs.cache.written(None, Record(config, revisions[0]))
+        await finish(self._insert_config_now(config))
         await self._config_changed(config["id"])
         return str(config["id"])
 
+    async def _insert_config_now(self, config: Document) -> None:
+        revisions = await self._store.write([Insert("configs", config)])
+        self.configs.cache.written(None, Record(config, revisions[0]))
+
     async def replace_config(self, config_id: str, document: Document) -> None:
         """Replace a config; ConfigNotFound, InvalidDocument, and then nothing is changed."""
+        await finish(self._replace_config_now(config_id, document))
+
+    async def _replace_config_now(self, config_id: str, document: Document) -> None:
         async with self._locks.hold(("config", config_id)):
             await self.config(config_id)
             config = clean_config(copy_json(document))
@@ -753,6 +789,9 @@ class DeviceManager:
         Devices that use it are deconfigured and keep its id; those of its descendants are
         configured without it.
         """
+        await finish(self._delete_config_now(config_id))
+
+    async def _delete_config_now(self, config_id: str) -> None:
         async with self._locks.hold(("config", config_id)):
             for _ in range(_ATTEMPTS):
                 record = await self.configs.get(config_id)
@@ -794,8 +833,7 @@ class DeviceManager:
         config = await self.build_autocreate_config()
         if config is None:
             raise NoAutocreateConfig("no config with the autocreate role")
-        revisions = await self._store.write([Insert("configs", config)])
-        self.configs.cache.written(None, Record(config, revisions[0]))
+        await finish(self._insert_config_now(config))
         return str(config["id"])
 
     # Tenants

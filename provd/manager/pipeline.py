@@ -19,7 +19,7 @@ from twisted.internet import defer
 from provd.errors import PluginError, ProvdError, TenantUnknown
 from provd.logs import log_security
 from provd.manager.association import associate
-from provd.manager.locks import KeyedLocks
+from provd.manager.locks import KeyedLocks, finish
 from provd.manager.manager import Change, sip_username
 from provd.model.documents import as_bool, copy_json
 from provd.model.ids import new_id
@@ -175,7 +175,31 @@ class Pipeline:
         logger.debug("<%d> extracted info: %s", number, info)
         known = (name for name in (*self._keys, "ip") if isinstance(info.get(name), str))
         key = next(known, None)
-        async with self._locks.hold((key, info[key]) if key is not None else ("ip", ip)):
+        phone = (key, info[key]) if key is not None else ("ip", ip)
+        # A phone that hangs up must not leave its device half-made.
+        record = await finish(self._settle(phone, number, info, kind, request, filename))
+        loaded = self._host.get(record.document.get("plugin")) if record is not None else None
+        if (
+            record is not None
+            and loaded is not None
+            and kind is not RequestType.DHCP
+            and self._manager.fresh(record, loaded) is None
+        ):
+            record = await self._manager.refresh(record.id)
+            loaded = self._host.get(record.document.get("plugin")) if record else None
+        return Identified(number, info, record, loaded)
+
+    async def _settle(
+        self,
+        phone: tuple[str, str],
+        number: int,
+        info: Info,
+        kind: RequestType,
+        request: Any,
+        filename: str | None,
+    ) -> Record | None:
+        """Find or make the device of a phone and bring it up to date; one at a time per phone."""
+        async with self._locks.hold(phone):
             record = await self._retrieve(info)
             logger.debug("<%d> retrieved device id: %s", number, record.id if record else None)
             if record is None and self._creates:
@@ -184,11 +208,7 @@ class Pipeline:
                 record = await self._update_by_object(record, info, kind, request, filename)
             elif record is not None:
                 record = await self._update(record, info, filename)
-        loaded = self._host.get(record.document.get("plugin")) if record is not None else None
-        if record is not None and loaded is not None and kind is not RequestType.DHCP:
-            record = await self._manager.refresh(record.id)
-            loaded = self._host.get(record.document.get("plugin")) if record else None
-        return Identified(number, info, record, loaded)
+        return record
 
     async def _ask(self, stage: str, method: Callable[..., Any], *args: Any) -> Any:
         """Return what a request-processing file's object gives; ProvdError if it fails."""

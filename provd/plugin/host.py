@@ -120,7 +120,7 @@ def read_plugin_info(directory: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
             info = json.load(stream)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PluginLoadError(plugin_id, f"{path}: {error}") from error
     if not isinstance(info, dict):
         raise PluginLoadError(plugin_id, f"{path}: not a JSON object")
@@ -240,14 +240,15 @@ class PluginHost:
         if plugin_id in self._loaded:
             raise PluginLoadError(plugin_id, f"plugin {plugin_id} is already loaded")
         directory = self.directory(plugin_id)
-        if not os.path.isdir(directory) or plugin_id.startswith(".") or "/" in plugin_id:
+        is_name = plugin_id and not plugin_id.startswith(".") and "/" not in plugin_id
+        if not is_name or not os.path.isdir(directory):
             raise PluginNotInstalled(plugin_id, f"plugin {plugin_id} is not installed")
         try:
             loaded = self._instantiate(plugin_id, directory)
         except PluginLoadError as error:
             self.load_errors[plugin_id] = str(error)
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             message = f"plugin {plugin_id} cannot be loaded: {type(error).__name__}: {error}"
             self.load_errors[plugin_id] = message
             logger.exception("plugin %s cannot be loaded", plugin_id)
@@ -315,7 +316,7 @@ class PluginHost:
             if (
                 inspect.isclass(value)
                 and issubclass(value, AbstractPlugin)
-                and getattr(value, "IS_PLUGIN", False) is True
+                and getattr(value, "IS_PLUGIN", False)
             ):
                 factory: Any = value
                 break
@@ -365,7 +366,7 @@ class PluginHost:
         started = time.perf_counter()
         try:
             return function(*args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             stats.errors += 1
             stats.last_error = f"{what}: {type(error).__name__}: {error}"
             logger.warning("plugin %s failed in %s", loaded.id, what, exc_info=True)

@@ -128,11 +128,18 @@ class CompiledTemplates(jinja2.BytecodeCache):
 
     def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         """Fill `bucket` if there is something good."""
+        path = self._path(bucket)
         try:
-            with open(self._path(bucket), "rb") as stream:
+            with open(path, "rb") as stream:
                 bucket.load_bytecode(stream)
         except OSError:
             return
+        except Exception as error:  # noqa: BLE001 - whatever damage may raise
+            logger.info("a compiled template is damaged, it is compiled again: %r", error)
+            bucket.reset()
+        except Exception as error:  # noqa: BLE001 - pickle and marshal raise what they like
+            logger.warning("the compiled template %s is damaged and made again: %r", path, error)
+            bucket.reset()
 
     def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         """Keep what `bucket` holds; without a place for it, do without."""

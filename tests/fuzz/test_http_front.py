@@ -1,7 +1,11 @@
 """Whatever an HTTP client sends, the front for phones answers in kind or refuses."""
 
+import re
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.protocol import connectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 from provd.errors import ClientAddressError
@@ -26,6 +30,14 @@ class Pipeline:
         raise ValueError("nobody is known")
 
 
+class Transport(StringTransport):
+    """As lenient as a socket: a producer may be unregistered twice."""
+
+    def unregisterProducer(self):
+        if self.producer is not None:
+            super().unregisterProducer()
+
+
 def front(*, trusted_proxies=0, url_key=False):
     """Return a connection to a site, its transport, its reactor and its pipeline."""
     reactor, pipeline = MemoryReactorClock(), Pipeline()
@@ -37,18 +49,13 @@ def front(*, trusted_proxies=0, url_key=False):
         url_key=url_key,
     )
     channel = PhoneSite(root, reactor).buildProtocol(None)
-    transport = StringTransport()
-    transport.abortConnection = transport.loseConnection
+    transport = Transport()
     channel.makeConnection(transport)
     return channel, transport, reactor, pipeline
 
 
 def statuses(transport):
-    return [
-        int(part[:3])
-        for part in transport.value().split(b"HTTP/1.1 ")[1:]
-        if part[:3].isdigit()
-    ]
+    return [int(code) for code in re.findall(rb"HTTP/1\.[01] (\d{3}) ", transport.value())]
 
 
 lines = st.binary(max_size=60).map(lambda line: line.replace(b"\n", b""))
@@ -96,7 +103,7 @@ def test_a_key_is_removed_from_the_path_before_anybody_sees_it(path):
         assert b"the-key-of-8" not in seen
         assert seen == b"/" + path
         assert filename == path.rpartition(b"/")[2].decode()
-    assert statuses(transport) in ([404], [500])
+    assert statuses(transport) in ([400], [404], [500])
 
 
 @given(st.integers(MAX_BODY + 1, 10**30))
@@ -124,8 +131,6 @@ def test_a_storm_is_answered_in_slices_and_in_order():
 
     class Slow(PhoneResource):
         def render(self, request):
-            import time
-
             answered.append(request.path)
             until = time.perf_counter() + 0.002
             while time.perf_counter() < until:
@@ -138,12 +143,12 @@ def test_a_storm_is_answered_in_slices_and_in_order():
     transports = []
     for number in range(20):
         channel = site.buildProtocol(None)
-        transports.append(StringTransport())
+        transports.append(Transport())
         channel.makeConnection(transports[-1])
         channel.dataReceived(b"GET /%d HTTP/1.0\r\n\r\n" % number)
     assert 1 <= len(answered) <= 4
     assert site.active == 20 - len(answered)
-    channel.connectionLost(None)  # the last one leaves while it waits
+    channel.connectionLost(connectionDone)  # the last one leaves while it waits
     reactor.pump([0] * 30)
     assert answered == [b"/%d" % number for number in range(19)]
     assert site.active == 0

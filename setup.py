@@ -34,7 +34,7 @@ setup(
         "pytest11": ["provd = provd.compat.pytest_plugin"],
     },
     data_files=[
-        ("share/provd", [path for path in glob.glob("etc/provd/*") if not path.endswith("run.yml")]),
+        ("share/provd", sorted(set(glob.glob("etc/provd/*")) - {"etc/provd/run.yml"})),
         ("share/provd/systemd", glob.glob("systemd/*")),
         # `make plugins` makes the repository that ships with the daemon.
         ("share/provd/repository", glob.glob("build/repository/*")),

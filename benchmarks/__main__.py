@@ -64,10 +64,14 @@ def seed(directory, count):
     line = {"username": "u", "password": "p", "display_name": "d", "proxy_ip": "192.0.2.1"}
     config("base", [], {"ntp_enabled": True, "ntp_ip": "192.0.2.2"})
     config("defaultconfigdevice", [], {"locale": "fr_FR"})
-    config("autoprov", ["base", "defaultconfigdevice"], {"sip_lines": {"1": line}}, role="autocreate")
+    config(
+        "autoprov", ["base", "defaultconfigdevice"], {"sip_lines": {"1": line}}, role="autocreate"
+    )
     for number in range(count):
         name = f"d{number:07}"
-        config(name, ["base", "defaultconfigdevice"], {"sip_lines": {"1": {**line, "username": name}}})
+        config(
+            name, ["base", "defaultconfigdevice"], {"sip_lines": {"1": {**line, "username": name}}}
+        )
         device = {
             "id": name,
             "mac": mac_of(number),
@@ -206,7 +210,9 @@ def measure(options, work):
             time.sleep(0.01)
         starts.append(time.monotonic() - began)
         daemon.wait_for(lambda: not daemon.get("/status").json["jobs"], "the comparison", 120)
-    results.add(f"start until REST answers, {options.devices} devices", statistics.median(starts), "s")
+    results.add(
+        f"start until REST answers, {options.devices} devices", statistics.median(starts), "s"
+    )
     file = state / "plugins/provd-yealink-v86/var/tftpboot" / "001565000001.cfg"
 
     script = wrk_phones(work, options.devices)

@@ -1,4 +1,4 @@
-"""The composition root: from settings to one MultiService. The only module that imports everything."""
+"""The composition root, from settings to one MultiService; only here everything is imported."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Options(usage.Options):
     ]
     optParameters: ClassVar[list[list[Any]]] = [
         ["config-file", "f", None, "the main settings file"],
-        ["config-dir", "c", None, "where request-processing files are (general.request_config_dir)"],
+        ["config-dir", "c", None, "where request-processing files are"],
         ["state-dir", None, None, "where documents, plugins and cache are kept"],
         ["rest-port", None, None, "TCP port of the REST API"],
         ["http-port", None, None, "TCP port for phones without a web server in front"],
@@ -376,7 +376,9 @@ class Daemon(service.MultiService):
         for name, value in parameters.items():
             await self._store.set_parameter(name, value)
         if count or parameters:
-            logger.info("%d documents and %d parameters imported from %s", count, len(parameters), directory)
+            logger.info(
+                "%d documents, %d parameters imported from %s", count, len(parameters), directory
+            )
         return count
 
     def _completed(self, collection: str, document: dict[str, Any]) -> dict[str, Any] | None:
@@ -558,7 +560,9 @@ class Daemon(service.MultiService):
     def _announce(self) -> None:
         """Say that the daemon is ready, and with `--hints` how to try it."""
         general = self._settings.general
-        rest = f"http{'s' if self._settings.rest_api.ssl else ''}://{self._settings.rest_api.ip or '0.0.0.0'}:{self._rest_port}/0.2"  # noqa: S104
+        scheme = "https" if self._settings.rest_api.ssl else "http"
+        address = self._settings.rest_api.ip or "127.0.0.1"
+        rest = f"{scheme}://{address}:{self._rest_port}/0.2"
         phones = self._base_raw_config["http_base_url"]
         logger.info(
             "ready in %.1f s: REST on %s, phones on %s, %d plugins",
@@ -575,6 +579,7 @@ class Daemon(service.MultiService):
         local = "127.0.0.1"
         http_port = general.http_listen_port or general.http_proxied_listen_port
         tftp_port = self._tftp.port if self._tftp is not None else None
+        agent = "Yealink SIP-T46S 66.86.0.15 00:15:65:12:34:56"
         lines = [
             "",
             f"provd {__version__} is ready.",
@@ -586,7 +591,7 @@ class Daemon(service.MultiService):
             "Try it:",
             f"  .venv/bin/provd-phone boot --vendor yealink --model T46S --http http://{local}:{http_port}",
             f'  curl -s -H "X-Auth-Token: $(cat {token})" {rest}/dev_mgr/devices',
-            f'  curl -s -A "Yealink SIP-T46S 66.86.0.15 00:15:65:12:34:56" http://{local}:{http_port}/001565123456.cfg',
+            f"  curl -s -A '{agent}' http://{local}:{http_port}/001565123456.cfg",
             "",
         ]
         if sys.__stdout__ is not None:  # twistd turns sys.stdout into log events

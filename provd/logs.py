@@ -1,4 +1,4 @@
-"""Logging: the standard library's, to stderr or a file; Twisted's own events are bridged into it."""
+"""Logging: the standard library's, to stderr or a file; Twisted's events are bridged into it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINE = "%(asctime)s [%(levelname)s] (%(name)s): %(message)s"
 
 
 def escape(text: str) -> str:
-    r"""Return `text` with control characters written as `\xNN`, so that it stays on one log line."""
+    r"""Return `text` with control characters as `\xNN`, so that it stays on one log line."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
 
 
@@ -37,9 +37,7 @@ def log_failure(failure: Failure, logger: logging.Logger, message: str, *args: o
 
 def log_security(message: str, *args: object) -> None:
     """Write one line for fail2ban; control characters in `args` are escaped."""
-    security_logger.info(
-        message, *(escape(arg) if isinstance(arg, str) else arg for arg in args)
-    )
+    security_logger.info(message, *(escape(arg) if isinstance(arg, str) else arg for arg in args))
 
 
 def setup(*, verbose: bool, log_file: str | None, security_log_file: str | None) -> None:

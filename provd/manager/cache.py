@@ -29,7 +29,9 @@ class DocumentCache:
         self._lookups: OrderedDict[Lookup, tuple[str, ...]] = OrderedDict()
         self._absent: OrderedDict[str, None] = OrderedDict()
         self._asked: dict[object, set[object]] = {}
-        self._indexed = tuple(key for key in INDEXED[collection] if key in {"mac", "ip", "sn", "uuid"})
+        self._indexed = tuple(
+            key for key in INDEXED[collection] if key in {"mac", "ip", "sn", "uuid"}
+        )
         self.hits = 0
         self.misses = 0
         self.role_writes = 0

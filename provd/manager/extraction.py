@@ -157,12 +157,22 @@ def vote(answers: Iterable[Info]) -> Info:
 def _usable(loaded: LoadedPlugin, answer: Info) -> Info:
     """Return what may be voted on: device keys hold text, whatever a plugin thinks."""
     wrong = [
-        key for key in _TEXT_KEYS if answer.get(key) is not None and not isinstance(answer[key], str)
+        key
+        for key in _TEXT_KEYS
+        if answer.get(key) is not None and not isinstance(answer[key], str)
     ]
     if wrong:
-        logger.warning("the extractor of plugin %s gave no text for %s", loaded.id, ", ".join(wrong))
+        logger.warning(
+            "the extractor of plugin %s gave no text for %s", loaded.id, ", ".join(wrong)
+        )
         return {key: value for key, value in answer.items() if key not in wrong}
     return answer
+
+
+def _pass_on(outcome: Any, waiting: defer.Deferred[Any]) -> None:
+    """Give an outcome, boxed, to whoever still waits."""
+    if not waiting.called:
+        waiting.callback([outcome])
 
 
 class Extraction:
@@ -240,7 +250,7 @@ class Extraction:
         """
         try:
             result = extractor.extract(request, kind)
-        except Exception:  # noqa: BLE001 - one plugin's failure is its own
+        except Exception:
             # Typical cause: a User-Agent that is not ASCII. No traceback, phones repeat it.
             loaded.stats.errors += 1
             logger.warning("the extractor of plugin %s failed on a request", loaded.id)
@@ -260,7 +270,7 @@ class Extraction:
             # cancelled while it waits, which is not to be mistaken for a failure of the plugin.
             waiting: defer.Deferred[Any] = defer.Deferred()
             result.addTimeout(EXTRACTION_TIMEOUT, self._clock)
-            result.addBoth(lambda value: waiting.called or waiting.callback([value]))
+            result.addBoth(_pass_on, waiting)
             return loaded, waiting
         if not result:
             return None

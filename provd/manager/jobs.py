@@ -67,9 +67,7 @@ class Jobs:
         """Let the loop run once."""
         return task.deferLater(self._clock, 0, lambda: None)
 
-    async def for_each(
-        self, items: Iterable[Any], work: Callable[[Any], Awaitable[Any]]
-    ) -> None:
+    async def for_each(self, items: Iterable[Any], work: Callable[[Any], Awaitable[Any]]) -> None:
         """Do `work` on each item, one at a time, yielding whenever a slice of time is used up.
 
         An item whose work raises is logged and skipped.

@@ -134,10 +134,12 @@ class DeviceManager:
         self._autocreate: tuple[int, Document | None] | None = None
         """The autocreate config, good while no config with a role is written."""
         self._generation = 0
+        self._to_retry: set[str] = set()
+        """Devices whose last rendering failed for a reason that passes, such as a full disk."""
         self.main_tenant: str | None = None
         self.renders = 0
 
-    # Devices: reading
+    # Reading devices
 
     async def device(self, device_id: str, visible: Collection[str] | None = None) -> Document:
         """Return a device; DeviceNotFound if there is none, or it is of no `visible` tenant."""
@@ -165,7 +167,7 @@ class DeviceManager:
         """Return how many devices match."""
         return await self._store.count("devices", selector)
 
-    # Devices: changing
+    # Changing devices
 
     async def insert_device(self, document: Document, tenant: str | None) -> str:
         """Store and configure a new device of `tenant`; return its id.
@@ -237,9 +239,7 @@ class DeviceManager:
         """
         return await self._insert(device, config, is_new_id=True)
 
-    async def device_to_replace(
-        self, device_id: str, visible: Collection[str] | None
-    ) -> None:
+    async def device_to_replace(self, device_id: str, visible: Collection[str] | None) -> None:
         """Raise DeviceNotFound unless a caller who sees the `visible` tenants may replace it."""
         device = await self.device(device_id)
         if not self._is_new(device) and not self._is_visible(device, visible):
@@ -355,6 +355,7 @@ class DeviceManager:
                 raise TooBusy(f"device {device_id} is changed by others all the time")
             self.devices.written(record.document, None)
             self._verified.pop(device_id, None)
+            self._to_retry.discard(device_id)
             self._remove_files(record.document)
             await self._drop_if_transient(record.document.get("config"))
 
@@ -472,11 +473,16 @@ class DeviceManager:
                 logger.warning("device %s is not configured: %s", device_id, error)
         elif plan.refused is not None and loaded is not None:
             logger.info("device %s is not configured: %s", device_id, plan.refused)
-        if loaded is not None and not retry:
+        self._to_retry.discard(device_id)
+        if retry:
+            self._to_retry.add(device_id)
+        elif loaded is not None:
             try:
                 self._states.save(RenderState(device, plan.key, configured, loaded.id, files))
             except OSError as error:
-                logger.error("the render state of device %s cannot be written: %s", device_id, error)
+                logger.error(
+                    "the render state of device %s cannot be written: %s", device_id, error
+                )
         return configured
 
     def _deconfigure(self, state: RenderState | None, previous: Document | None) -> None:
@@ -501,7 +507,7 @@ class DeviceManager:
         self._deconfigure(state, device)
 
     def _note_fresh(self, record: Record, plan: Plan) -> None:
-        if plan.loaded is None:
+        if plan.loaded is None or record.id in self._to_retry:
             return
         trigger = None
         try:
@@ -626,7 +632,9 @@ class DeviceManager:
             len(leftovers),
         )
 
-    async def refresh_many(self, device_ids: Iterable[str], what: str, *, force: bool = False) -> None:
+    async def refresh_many(
+        self, device_ids: Iterable[str], what: str, *, force: bool = False
+    ) -> None:
         """Bring devices up to date: some at once, the remainder in the background.
 
         Returns when the first `direct_renders` are done. The others are stale already: a phone

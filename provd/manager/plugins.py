@@ -164,7 +164,9 @@ class PluginManager:
         except PluginLoadError:
             await self._in_thread(swap.rollback)
             if was_loaded:
-                logger.warning("the new version of plugin %s does not load, the old is back", plugin_id)
+                logger.warning(
+                    "the new version of plugin %s does not load, the old is back", plugin_id
+                )
                 self._host.load(plugin_id)
                 await self._configure_devices(plugin_id)
             raise

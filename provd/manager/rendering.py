@@ -41,7 +41,9 @@ class RenderStates:
         self._owners: dict[str, str] = {}
 
     def _path(self, device_id: str) -> str:
-        name = hashlib.sha1(device_id.encode(errors="surrogatepass"), usedforsecurity=False).hexdigest()
+        name = hashlib.sha1(
+            device_id.encode(errors="surrogatepass"), usedforsecurity=False
+        ).hexdigest()
         return os.path.join(self._directory, name[:2], name[2:])
 
     def owner(self, path: str) -> str | None:

@@ -71,7 +71,10 @@ class StallWatchdog:
 
     def _watch(self) -> None:
         while not self._stopping.wait(self._period):
-            if self._where is None and time.monotonic() - self._mark > self._period + self._threshold:
+            if (
+                self._where is None
+                and time.monotonic() - self._mark > self._period + self._threshold
+            ):
                 frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001
                 if frame is not None:
                     lines = traceback.format_stack(frame)[-_STACK_LINES:]

@@ -62,7 +62,11 @@ class Plugin(AbstractPlugin):
     pg_associator: Any = None
 
     def __init__(
-        self, app: Any, plugin_dir: str, gen_cfg: dict[str, Any], spec_cfg: dict[str, Any]
+        self,
+        app: Any,
+        plugin_dir: str,
+        gen_cfg: dict[str, Any],  # noqa: ARG002 - for subclasses
+        spec_cfg: dict[str, Any],  # noqa: ARG002
     ) -> None:
         self._app = app
         self._plugin_dir = plugin_dir

@@ -314,7 +314,7 @@ def index(repository_dir: str, *, strict: bool = False) -> dict[str, Any]:
         except ArchiveError as exc:
             if strict:
                 raise
-            logger.error("left out of the index: %s", exc)  # noqa: TRY400 - the message says all
+            logger.error("left out of the index: %s", exc)
             continue
         best = chosen.get(plugin_id)
         if best is None or _version_key(entry["version"]) >= _version_key(best["version"]):

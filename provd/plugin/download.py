@@ -109,7 +109,7 @@ def download(
                         count += len(block)
                         if limit is not None and count > limit:
                             raise DownloadError(
-                                f"{shown_url(url)}: more than the {limit} bytes announced or allowed"
+                                f"{shown_url(url)}: more than the {limit} bytes allowed"
                             )
                         output.write(block)
                         progress(count)

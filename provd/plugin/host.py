@@ -98,7 +98,11 @@ def _template_stamp(directory: str) -> str:
                 status = entry.stat()
             except OSError:
                 continue
-            digest.update(f"{entry.path}\0{status.st_mtime_ns}\0{status.st_size}\0".encode(errors="surrogateescape"))
+            digest.update(
+                f"{entry.path}\0{status.st_mtime_ns}\0{status.st_size}\0".encode(
+                    errors="surrogateescape"
+                )
+            )
     return digest.hexdigest()
 
 
@@ -295,8 +299,16 @@ class PluginHost:
 
     def _check_interface(self, plugin_id: str, info: Mapping[str, Any]) -> None:
         checks = (
-            ("plugin_iface_version_min", "check_compat_min", lambda wanted: wanted > INTERFACE_VERSION),
-            ("plugin_iface_version_max", "check_compat_max", lambda wanted: wanted < INTERFACE_VERSION),
+            (
+                "plugin_iface_version_min",
+                "check_compat_min",
+                lambda wanted: wanted > INTERFACE_VERSION,
+            ),
+            (
+                "plugin_iface_version_max",
+                "check_compat_max",
+                lambda wanted: wanted < INTERFACE_VERSION,
+            ),
         )
         for key, setting, refuses in checks:
             wanted = info.get(key)
@@ -321,7 +333,9 @@ class PluginHost:
                 factory: Any = value
                 break
         else:
-            raise PluginLoadError(plugin_id, f"plugin {plugin_id} has no class with IS_PLUGIN = True")
+            raise PluginLoadError(
+                plugin_id, f"plugin {plugin_id} has no class with IS_PLUGIN = True"
+            )
         settings = dict(self._plugin_config.get(plugin_id, {}))
         digest = _code_digest(directory, info, settings)
         made: list[templates.TemplatePluginHelper] = []
@@ -380,9 +394,7 @@ class PluginHost:
                 stats.slow_calls += 1
                 logger.warning("plugin %s held the loop for %.1f s in %s", loaded.id, spent, what)
 
-    def recorded(
-        self, loaded: LoadedPlugin, method: str, *args: Any
-    ) -> tuple[str, ...]:
+    def recorded(self, loaded: LoadedPlugin, method: str, *args: Any) -> tuple[str, ...]:
         """Call a method that writes files; return the paths it wrote, as far as they are known."""
         written: list[str] = []
         token = templates.written.set(written)

@@ -42,7 +42,8 @@ def add_xivo_phonebook_url(
     server = _server(raw_config, "phonebook")
     if server is None:
         return
-    query = "&".join(part for part in (qs_prefix, f"xivo_user_uuid={server['user_uuid']}", qs_suffix) if part)
+    user = f"xivo_user_uuid={server['user_uuid']}"
+    query = "&".join(part for part in (qs_prefix, user, qs_suffix) if part)
     raw_config["XX_xivo_phonebook_url"] = (
         f"{server['scheme']}://{server['hostname']}:{server['port']}"
         f"/0.1/directories/{entry_point}/{_PROFILE}/{vendor}?{query}"

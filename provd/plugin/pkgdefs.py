@@ -13,8 +13,8 @@ filled by one filter; what the nodes that feed no other hold is the result.
 from __future__ import annotations
 
 import configparser
-import os
 import logging
+import os
 import re
 from typing import TYPE_CHECKING, Any
 

@@ -55,7 +55,9 @@ class SearchPathLoader(jinja2.BaseLoader):
         self._encoding = encoding
 
     def get_source(
-        self, environment: jinja2.Environment, template: str  # noqa: ARG002
+        self,
+        environment: jinja2.Environment,  # noqa: ARG002
+        template: str,
     ) -> tuple[str, str, Callable[[], bool]]:
         """Return source, file name and a test of freshness; raises TemplateNotFound."""
         pieces = jinja2.loaders.split_template_path(template)
@@ -128,18 +130,11 @@ class CompiledTemplates(jinja2.BytecodeCache):
 
     def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         """Fill `bucket` if there is something good."""
-        path = self._path(bucket)
         try:
-            with open(path, "rb") as stream:
+            with open(self._path(bucket), "rb") as stream:
                 bucket.load_bytecode(stream)
         except OSError:
             return
-        except Exception as error:  # noqa: BLE001 - whatever damage may raise
-            logger.info("a compiled template is damaged, it is compiled again: %r", error)
-            bucket.reset()
-        except Exception as error:  # noqa: BLE001 - pickle and marshal raise what they like
-            logger.warning("the compiled template %s is damaged and made again: %r", path, error)
-            bucket.reset()
 
     def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         """Keep what `bucket` holds; without a place for it, do without."""

@@ -211,7 +211,9 @@ KEYS = st.sampled_from(["mac", "ip", "plugin", "x", "x.y", "options.x"])
 CONDITIONS = st.one_of(
     VALUES.filter(lambda value: not isinstance(value, dict)),
     st.builds(
-        lambda name, value: {name: value}, st.sampled_from(["$ne", "$gt", "$le", "$contains"]), SCALARS
+        lambda name, value: {name: value},
+        st.sampled_from(["$ne", "$gt", "$le", "$contains"]),
+        SCALARS,
     ),
     st.builds(
         lambda name, value: {name: value},
@@ -246,7 +248,10 @@ class QueueReactor:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    documents=st.lists(st.dictionaries(st.sampled_from(["mac", "ip", "plugin", "x", "options"]), VALUES), max_size=6),
+    documents=st.lists(
+        st.dictionaries(st.sampled_from(["mac", "ip", "plugin", "x", "options"]), VALUES),
+        max_size=6,
+    ),
     selector=st.dictionaries(KEYS, CONDITIONS, max_size=2),
 )
 def test_sqlite_answers_every_selector_as_the_language_says(tmp_path_factory, documents, selector):
@@ -316,9 +321,9 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path, co
     path = tmp_path / "provd.db"
     path.write_bytes(content)
     store = SqliteStore(reactor, str(path))
-    with pytest.raises(StoreCorrupt, match="provd.db"):
+    with pytest.raises(StoreCorrupt, match=r"provd\.db"):
         await store.open()
-    with pytest.raises(StoreCorrupt, match="provd.db"):
+    with pytest.raises(StoreCorrupt, match=r"provd\.db"):
         SqliteStore.check_file(str(path))
     assert path.read_bytes() == content
 

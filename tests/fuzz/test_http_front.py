@@ -76,7 +76,10 @@ requests = st.builds(
 )  # fmt: skip
 
 
-@given(st.lists(st.one_of(requests, st.binary(max_size=200)), min_size=1, max_size=4), st.integers(1, 50))
+@given(
+    st.lists(st.one_of(requests, st.binary(max_size=200)), min_size=1, max_size=4),
+    st.integers(1, 50),
+)
 def test_any_bytes_in_any_pieces_end_in_a_status_or_in_silence(parts, size):
     channel, transport, reactor, pipeline = front(url_key=True)
     data = b"".join(parts)

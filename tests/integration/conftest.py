@@ -20,7 +20,10 @@ def our_plugins():
     if not (harness.REPOSITORY / "plugins.db").exists():
         from provd.plugin.author import main
 
-        assert main(["make", str(harness.ROOT / "plugins"), "--dest", str(harness.ROOT / "build")]) == 0
+        assert (
+            main(["make", str(harness.ROOT / "plugins"), "--dest", str(harness.ROOT / "build")])
+            == 0
+        )
 
 
 @pytest.fixture(scope="module")

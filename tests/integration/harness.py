@@ -31,7 +31,9 @@ def merged(base, over):
     result = dict(base)
     for key, value in over.items():
         known = result.get(key)
-        result[key] = merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+        result[key] = (
+            merged(known, value) if isinstance(known, dict) and isinstance(value, dict) else value
+        )
     return result
 
 
@@ -150,7 +152,9 @@ class Daemon:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"the daemon did not stop in {seconds} s: {self.log[-3000:]}") from None
+            raise AssertionError(
+                f"the daemon did not stop in {seconds} s: {self.log[-3000:]}"
+            ) from None
         return time.monotonic() - started
 
     def kill(self):

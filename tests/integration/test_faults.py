@@ -33,7 +33,9 @@ class Wrapped(Daemon):
             "provd", "--config-file", str(self.write_settings()), *self.options,
         ]  # fmt: skip
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         return self
 
 
@@ -148,7 +150,10 @@ def test_a_settings_file_that_may_not_be_read(make):
 
 def test_an_unknown_key_is_warned_of_with_the_nearest_name(make):
     running = make(settings={"general": {"http_listen_prot": 1}, "databse": {}}).start()
-    assert "unknown key general.http_listen_prot; did you mean general.http_listen_port?" in running.log
+    assert (
+        "unknown key general.http_listen_prot; did you mean general.http_listen_port?"
+        in running.log
+    )
     assert "unknown key databse; did you mean database?" in running.log
 
 
@@ -229,7 +234,9 @@ def test_a_damaged_database_is_refused_and_left_alone(make, where):
     path = running.state / "provd.db"
     with contextlib.closing(sqlite3.connect(path)) as other:
         (size,) = other.execute("PRAGMA page_size").fetchone()
-        (root,) = other.execute("SELECT rootpage FROM sqlite_master WHERE name='configs'").fetchone()
+        (root,) = other.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name='configs'"
+        ).fetchone()
         (pages,) = other.execute("PRAGMA page_count").fetchone()
     content = bytearray(path.read_bytes())
     page = {"middle": 2, "last page": pages, "root of configs": root, "cut": 0}[where]
@@ -306,7 +313,9 @@ def check_recovered(daemon, name):
 
 
 def test_a_database_locked_by_another_program_stops_writes_only(serving):
-    with contextlib.closing(sqlite3.connect(serving.state / "provd.db", isolation_level=None)) as other:
+    with contextlib.closing(
+        sqlite3.connect(serving.state / "provd.db", isolation_level=None)
+    ) as other:
         other.execute("BEGIN IMMEDIATE")
         outcome = []
         writer = threading.Thread(target=lambda: outcome.append(add_config(serving, "refused")))
@@ -382,7 +391,9 @@ def small_disk(tmp_path):
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)],
+        capture_output=True,
+        check=False,
     )
     if mounted.returncode != 0:
         pytest.skip("a tmpfs cannot be mounted here")
@@ -487,7 +498,9 @@ def test_a_file_in_place_of_the_plugins_directory(make, tmp_path):
 
 def test_a_plugins_directory_that_may_not_be_read(make, tmp_path):
     (tmp_path / "plugins").mkdir(mode=0)
-    running = without_privilege(make(settings={"general": {"plugins_dir": str(tmp_path / "plugins")}}))
+    running = without_privilege(
+        make(settings={"general": {"plugins_dir": str(tmp_path / "plugins")}})
+    )
     refused_start(running, str(tmp_path / "plugins"), "Permission denied")
 
 
@@ -526,14 +539,27 @@ def test_junk_among_the_plugins_is_named_and_left_out(make):
     os.mkdir(os.fsencode(plugins) + b"/\xff\xfe")
     (plugins / "info-is-directory" / "plugin-info").mkdir(parents=True)
     (plugins / "plugins.db").write_text("{")
-    shutil.copytree(os.path.join(os.path.dirname(__file__), "..", "..", "plugins", "zero", "plugin"),
-                    plugins / "good")
+    shutil.copytree(
+        os.path.join(os.path.dirname(__file__), "..", "..", "plugins", "zero", "plugin"),
+        plugins / "good",
+    )
     running.start()
     status = running.get("/status").json
     assert list(status["plugins"]) == ["good"]
     broken = set(status["plugins_not_loaded"])
-    assert {"bad-json", "bad-list", "no-entry", "bad-syntax", "no-class", "bad-import", "bad-exit",
-            "bad-bytes", "bad-interface", "bad-interface-text", "deep"} <= broken
+    assert {
+        "bad-json",
+        "bad-list",
+        "no-entry",
+        "bad-syntax",
+        "no-class",
+        "bad-import",
+        "bad-exit",
+        "bad-bytes",
+        "bad-interface",
+        "bad-interface-text",
+        "deep",
+    } <= broken
     for plugin_id in broken:
         assert plugin_id in running.log
     assert running.get("/pg_mgr/plugins").status == 200
@@ -541,7 +567,7 @@ def test_junk_among_the_plugins_is_named_and_left_out(make):
     assert running.get("/pg_mgr/install/installable").status in {200, 400}
 
 
-EVIL = '''
+EVIL = """
 import os
 from provd.plugin.api import StandardPlugin, HTTPNoListingFileService, TFTPFileService
 from twisted.internet import defer
@@ -677,7 +703,7 @@ class Evil(StandardPlugin):
 
     def close(self):
         check("close")
-'''
+"""
 
 METHODS = [
     "__init__", "http_dev_info_extractor", "http_service", "tftp_service", "http_extract", "tftp_extract",
@@ -717,7 +743,9 @@ def use_everything(daemon, number):
     daemon.post("/dev_mgr/dhcpinfo", dhcp)
     for device in daemon.devices(mac=mac):
         path = f"/dev_mgr/devices/{device['id']}"
-        answers.append(daemon.put(path, {"device": {**device, "description": "x", "plugin": "evil"}}))
+        answers.append(
+            daemon.put(path, {"device": {**device, "description": "x", "plugin": "evil"}})
+        )
         answers.append(daemon.post("/dev_mgr/reconfigure", {"id": device["id"]}))
         daemon.post("/dev_mgr/synchronize", {"id": device["id"]})
         answers.append(daemon.delete(path))
@@ -749,7 +777,9 @@ def test_a_plugin_that_fails_hurts_its_own_devices_only(beside_evil, method, mod
         assert daemon.get("/status").json["ready"] is True
         if mode == "raise" and method != "dhcp_extract":
             said = [line for line in daemon.log[before:].splitlines() if "evil" in line]
-            assert any(re.search(r"\[(WARNING|ERROR)\].*plugin evil\b", line) for line in said), said
+            assert any(re.search(r"\[(WARNING|ERROR)\].*plugin evil\b", line) for line in said), (
+                said
+            )
     finally:
         fails.unlink()
     daemon.post("/pg_mgr/reload", {"id": "evil"})
@@ -785,8 +815,17 @@ def old_installation(tmp_path):
     (configs / "bytes").write_bytes(b"\xff\xfe")
     (configs / "folder").mkdir()
     (storage / "app.json").write_text(
-        json.dumps({"plugin_server": "http://repo.example/", "NAT": "1", "locale": "fr_FR", "odd": 1,
-                    "tenants": {"11111111-2222-4333-8444-555555555555": {"provisioning_key": "a1b2c3d4e5"}}})
+        json.dumps(
+            {
+                "plugin_server": "http://repo.example/",
+                "NAT": "1",
+                "locale": "fr_FR",
+                "odd": 1,
+                "tenants": {
+                    "11111111-2222-4333-8444-555555555555": {"provisioning_key": "a1b2c3d4e5"}
+                },
+            }
+        )
     )
     return storage
 
@@ -810,12 +849,17 @@ def test_an_old_installation_is_there_after_the_first_start(make, old_installati
         assert configs == {"base", "c1", "autoprov"}
         assert running.get("/configure/NAT").json["param"]["value"] == 1
         assert running.get("/configure/locale").json["param"]["value"] == "fr_FR"
-        assert running.get("/configure/plugin_server").json["param"]["value"] == "http://repo.example/"
+        assert (
+            running.get("/configure/plugin_server").json["param"]["value"] == "http://repo.example/"
+        )
         running.restart()
     for name in ("broken", "list", "bytes"):
         assert re.search(rf"\[WARNING\].*{name} is left out", running.log)
     assert "d2: the id 'another' inside is ignored" in running.log
-    assert (files_below(old_installation / "jsondb"), (old_installation / "app.json").read_bytes()) == before
+    assert (
+        files_below(old_installation / "jsondb"),
+        (old_installation / "app.json").read_bytes(),
+    ) == before
 
 
 def test_what_was_imported_is_not_imported_again(make, old_installation):
@@ -882,7 +926,9 @@ def test_it_stops_in_time_and_transfers_that_run_are_finished(make, number):
     got = {}
 
     def over_http():
-        with socket.create_connection(("127.0.0.1", running.http_port), 5, ("127.0.0.2", 0)) as client:
+        with socket.create_connection(
+            ("127.0.0.1", running.http_port), 5, ("127.0.0.2", 0)
+        ) as client:
             agent = AGENT.format(mac=KNOWN)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.sendall(f"GET /large.rom HTTP/1.0\r\nUser-Agent: {agent}\r\n\r\n".encode())
@@ -970,7 +1016,9 @@ def test_phones_are_served_though_strangers_take_all_connections(make):
     with contextlib.ExitStack() as stack:
         for number in range(600):
             client = stack.enter_context(
-                socket.create_connection(("127.0.0.1", running.http_port), 5, (f"127.0.8.{number % 200 + 1}", 0))
+                socket.create_connection(
+                    ("127.0.0.1", running.http_port), 5, (f"127.0.8.{number % 200 + 1}", 0)
+                )
             )
             with contextlib.suppress(ConnectionError):
                 client.sendall(b"GET /x HTTP/1.1\r\nX: ")

@@ -98,7 +98,9 @@ class Writer(threading.Thread):
             return
         self.in_doubt["plugin_server"] = value
         with contextlib.suppress(*NO_ANSWER):
-            answer = self.daemon_under_test.put("/configure/plugin_server", {"param": {"value": value}})
+            answer = self.daemon_under_test.put(
+                "/configure/plugin_server", {"param": {"value": value}}
+            )
             if answer.status == 204:
                 self.acknowledged["plugin_server"] = value
             del self.in_doubt["plugin_server"]
@@ -140,7 +142,9 @@ def check_files(daemon):
         if username is None:
             assert "account.1.user_name = user" not in answer.text, (device, answer)
             continue
-        if device["plugin"] == "provd-yealink-v86":  # the stranger's plugin: others are not in reach
+        if (
+            device["plugin"] == "provd-yealink-v86"
+        ):  # the stranger's plugin: others are not in reach
             assert answer.status == 200, (device, answer)
             assert f"account.1.user_name = {username}\n" in answer.text, (device, username)
             checked += 1
@@ -195,7 +199,9 @@ def test_every_answered_change_survives_kill_9(make_daemon):
         for (acknowledged, _), writer in zip(states, writers, strict=True):
             for path in {*writer.acknowledged, *writer.in_doubt} - {"plugin_server"}:
                 answer = running.get(path)
-                acknowledged[path] = next(iter(answer.json.values())) if answer.status == 200 else None
+                acknowledged[path] = (
+                    next(iter(answer.json.values())) if answer.status == 200 else None
+                )
                 if acknowledged[path] is not None:
                     for key in ("configured", "is_new", "tenant_uuid", "ip", "remote_state_sip_username",
                                 "version"):  # fmt: skip
@@ -210,11 +216,18 @@ def test_a_kill_between_store_and_file_leaves_no_stale_file(make_daemon):
     mac = "00:15:65:22:00:01"
     assert running.phone("/001565220001.cfg", AGENT.format(mac=mac), "127.0.0.2").status == 200
     # The stranger is known already: nothing of it needs the store.
-    assert running.phone("/y000000000066.cfg", AGENT.format(mac="00:15:65:21:00:00"), "127.0.0.200").status == 200
+    assert (
+        running.phone(
+            "/y000000000066.cfg", AGENT.format(mac="00:15:65:21:00:00"), "127.0.0.200"
+        ).status
+        == 200
+    )
     device = running.device(mac=mac)
     running.kill()
     with contextlib.closing(sqlite3.connect(running.state / "provd.db")) as database, database:
-        (text,) = database.execute("SELECT document FROM configs WHERE id = ?", (device["config"],)).fetchone()
+        (text,) = database.execute(
+            "SELECT document FROM configs WHERE id = ?", (device["config"],)
+        ).fetchone()
         document = json.loads(text)
         document["raw_config"]["sip_lines"]["1"]["username"] = "newer"
         database.execute(
@@ -227,7 +240,9 @@ def test_a_kill_between_store_and_file_leaves_no_stale_file(make_daemon):
     answer = None
     while time.monotonic() < deadline:
         with contextlib.suppress(*NO_ANSWER):
-            answer = running.phone("/001565220001.cfg", AGENT.format(mac="00:15:65:21:00:00"), "127.0.0.200")
+            answer = running.phone(
+                "/001565220001.cfg", AGENT.format(mac="00:15:65:21:00:00"), "127.0.0.200"
+            )
             if answer.status == 200:
                 break
     assert answer is not None

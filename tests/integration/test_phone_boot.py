@@ -56,7 +56,11 @@ def test_a_real_config_shows_in_the_next_fetch_and_so_does_a_change_of_its_paren
     boot_http(daemon, mac, "127.0.0.22")
     device = daemon.device(mac=mac)
     autoprov = device["config"]
-    parent = {"id": "site", "parent_ids": ["base"], "raw_config": {"ntp_enabled": True, "ntp_ip": "192.0.2.1"}}
+    parent = {
+        "id": "site",
+        "parent_ids": ["base"],
+        "raw_config": {"ntp_enabled": True, "ntp_ip": "192.0.2.1"},
+    }
     assert daemon.post("/cfg_mgr/configs", {"config": parent}).status == 201
     config = {
         "id": device["id"],
@@ -64,7 +68,12 @@ def test_a_real_config_shows_in_the_next_fetch_and_so_does_a_change_of_its_paren
         "raw_config": {"sip_lines": {"1": line("alice")}},
     }
     assert daemon.post("/cfg_mgr/configs", {"config": config}).status == 201
-    assert daemon.put(f"/dev_mgr/devices/{device['id']}", {"device": {**device, "config": device["id"]}}).status == 204
+    assert (
+        daemon.put(
+            f"/dev_mgr/devices/{device['id']}", {"device": {**device, "config": device["id"]}}
+        ).status
+        == 204
+    )
     _, own = boot_http(daemon, mac, "127.0.0.22")
     assert "account.1.user_name = alice\n" in own.text
     assert "local_time.ntp_server1 = 192.0.2.1\n" in own.text
@@ -126,7 +135,9 @@ def test_a_template_of_the_administrator_wins_at_once(daemon):
     custom.write_text("#!version:1.0.0.1\nmine = 1\n")
     try:
         found = daemon.wait_for(
-            lambda: "mine = 1" in boot_http(daemon, mac, "127.0.0.27")[1].text, "the custom template", 5
+            lambda: "mine = 1" in boot_http(daemon, mac, "127.0.0.27")[1].text,
+            "the custom template",
+            5,
         )
         assert found
     finally:
@@ -218,7 +229,9 @@ def test_security_lines_have_the_exact_form(daemon):
     lines = daemon.security_log.read_text().splitlines()
     stamp = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] "
     assert any(
-        re.fullmatch(stamp + f"New device created automatically from 127.0.0.51: {device['id']}", text)
+        re.fullmatch(
+            stamp + f"New device created automatically from 127.0.0.51: {device['id']}", text
+        )
         for text in lines
     )
     assert any(
@@ -260,7 +273,9 @@ def test_conditional_and_partial_requests(daemon):
     _, own = boot_http(daemon, mac, "127.0.0.73")
     agent = UA.format(mac=mac)
     again = daemon.phone(
-        "/001565ff0004.cfg", agent, "127.0.0.73",
+        "/001565ff0004.cfg",
+        agent,
+        "127.0.0.73",
         headers={"If-Modified-Since": own.headers["last-modified"]},
     )
     assert again.status == 304

@@ -66,7 +66,9 @@ def test_400_phones_never_seen_before_boot_at_once(daemon, protocols):
     assert len({device["mac"] for device in devices}) == PHONES
     assert all(device["configured"] for device in devices)
     check_quiet(daemon, since, figures)
-    daemon.wait_for(lambda: descriptors(daemon.process) <= before + 5, "the release of descriptors", 30)
+    daemon.wait_for(
+        lambda: descriptors(daemon.process) <= before + 5, "the release of descriptors", 30
+    )
 
 
 def test_400_known_phones_boot_again_and_cost_nothing(daemon, protocols):

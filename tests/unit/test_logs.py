@@ -15,7 +15,10 @@ from provd import logs
 def loggers(caplog):
     """Give back the handlers and levels that a test changes."""
     names = (None, "provd.security_events", "twisted")
-    saved = [(logging.getLogger(n), logging.getLogger(n).handlers[:], logging.getLogger(n).level) for n in names]
+    saved = [
+        (logging.getLogger(n), logging.getLogger(n).handlers[:], logging.getLogger(n).level)
+        for n in names
+    ]
     yield
     for logger, handlers, level in saved:
         for handler in set(logger.handlers) - set(handlers):
@@ -40,14 +43,18 @@ def test_security_lines_have_the_form_that_fail2ban_matches(tmp_path, loggers):
     path = tmp_path / "security.log"
     logs.setup(verbose=False, log_file=str(tmp_path / "main.log"), security_log_file=str(path))
     logs.log_security("New device created automatically from %s: %s", "10.0.0.1", "d1")
-    logs.log_security("Sensitive file requested from %s: %s", "10.0.0.1", "x\n[2020] from 1.2.3.4: y")
+    logs.log_security(
+        "Sensitive file requested from %s: %s", "10.0.0.1", "x\n[2020] from 1.2.3.4: y"
+    )
     first, second = path.read_text().splitlines()
     stamp = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] "
     assert re.fullmatch(stamp + "New device created automatically from 10.0.0.1: d1", first)
     assert re.fullmatch(
         stamp + r"Sensitive file requested from 10.0.0.1: x\\x0a\[2020\] from 1.2.3.4: y", second
     )
-    assert "New device created automatically from 10.0.0.1: d1" in (tmp_path / "main.log").read_text()
+    assert (
+        "New device created automatically from 10.0.0.1: d1" in (tmp_path / "main.log").read_text()
+    )
 
 
 def test_a_second_setup_writes_no_line_twice(tmp_path, loggers):
@@ -70,7 +77,9 @@ def test_debug_messages_show_only_where_asked_for(tmp_path, loggers, verbose, li
 
 def test_a_log_file_that_cannot_be_opened_is_an_error(tmp_path, loggers):
     with pytest.raises(OSError, match="nowhere"):
-        logs.setup(verbose=False, log_file=str(tmp_path / "nowhere" / "m.log"), security_log_file=None)
+        logs.setup(
+            verbose=False, log_file=str(tmp_path / "nowhere" / "m.log"), security_log_file=None
+        )
 
 
 def test_a_failure_is_logged_with_its_traceback(caplog):

@@ -273,7 +273,7 @@ class AddDeviceRetriever(AbstractDeviceRetriever):
         except defer.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the reason, there is no device
-            logger.error("no device is created for %s: %s", dev_info.get("ip"), error)  # noqa: TRY400
+            logger.error("no device is created for %s: %s", dev_info.get("ip"), error)
             return None
         if dev_info.get("ip"):
             log_security("New device created automatically from %s: %s", dev_info["ip"], device_id)

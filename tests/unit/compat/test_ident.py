@@ -6,7 +6,6 @@ import pytest
 from twisted.internet import defer
 
 from provd.compat.devices import ident, pgasso
-from provd.store.interface import Insert
 
 MAC = "00:11:22:33:44:55"
 

@@ -16,6 +16,9 @@ from tests.unit.manager.core import LINE, MAIN, Core, mac, result
 KEYS = {MAIN: {"provisioning_key": "main-key-1"}, "t2": {"provisioning_key": "second-key"}}
 
 
+AGENT = "Acme A1 1.0 " + mac(1)
+
+
 class Site:
     """A core and its site for phones."""
 
@@ -38,7 +41,7 @@ class Site:
         protocol.makeConnection(transport)
         return protocol, transport
 
-    def send(self, target, *, method="GET", agent="Acme A1 1.0 " + mac(1), headers=()):
+    def send(self, target, *, method="GET", agent="Acme A1 1.0 00:00:00:00:00:01", headers=()):
         lines = [f"{method} {target} HTTP/1.0", f"User-Agent: {agent}", *headers, "", ""]
         protocol, transport = self.connect()
         protocol.dataReceived("\r\n".join(lines).encode("latin-1"))
@@ -204,7 +207,9 @@ def test_without_trusted_proxies_the_header_is_ignored(site):
 # Provisioning keys
 
 
-@pytest.mark.parametrize("target", ["/", "/common.cfg", "/wrong-key-1/common.cfg", "//common.cfg", "/%ff/x"])
+@pytest.mark.parametrize(
+    "target", ["/", "/common.cfg", "/wrong-key-1/common.cfg", "//common.cfg", "/%ff/x"]
+)
 def test_without_a_known_key_no_request_reaches_the_pipeline(keyed, target):
     status, body = keyed.get(target)
     assert status == 404

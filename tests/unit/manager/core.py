@@ -199,7 +199,7 @@ class SlowStore(MemoryStore):
 
     def step(self, operation):
         """Do one operation, or deliver its answer if it is done."""
-        kind, work, answer, done = operation
+        _, work, answer, done = operation
         if done is None:
             outcome = []
             later(work).addBoth(outcome.append)
@@ -220,7 +220,7 @@ class SlowStore(MemoryStore):
             if operation[3] is None:
                 first_undone = first_undone or operation
             first_write = first_write or operation
-        return ready + [w for w in {id(w): w for w in (first_undone, first_write) if w}.values()]
+        return ready + list({id(w): w for w in (first_undone, first_write) if w}.values())
 
     def run(self, chooser=None):
         """Make steps until nothing is pending."""

@@ -176,9 +176,7 @@ def test_cache_and_store_agree_after_any_interleaving(seed, limit):
         """What one lock holder does with one document."""
         for _ in range(4):
             record = await store.get("devices", name)
-            members = {
-                key: chance.choice(MACS) for key in ("mac", "ip") if chance.random() < 0.7
-            }
+            members = {key: chance.choice(MACS) for key in ("mac", "ip") if chance.random() < 0.7}
             document = {"id": name, **members}
             if record is None:
                 await writer.insert(document)

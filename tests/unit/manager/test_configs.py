@@ -218,9 +218,7 @@ def test_a_change_for_many_devices_answers_after_the_first_ones_and_goes_on_behi
     for number in range(1, 7):
         core.device(f"d{number}", number, config="c1")
     core.store.slow = True
-    change = later(
-        core.manager.replace_config("c1", {"parent_ids": [], "raw_config": {"X_a": 1}})
-    )
+    change = later(core.manager.replace_config("c1", {"parent_ids": [], "raw_config": {"X_a": 1}}))
     core.store.run()
     assert result(change) is None
     core.store.slow = False

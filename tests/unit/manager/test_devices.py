@@ -109,9 +109,7 @@ def test_a_plugin_that_refuses_leaves_the_device_not_configured(ready):
 
 
 def test_a_merged_config_that_breaks_a_rule_is_not_given_to_the_plugin(core):
-    core.insert_raw(
-        "configs", {"id": "c1", "parent_ids": [], "raw_config": {"vlan_enabled": True}}
-    )
+    core.insert_raw("configs", {"id": "c1", "parent_ids": [], "raw_config": {"vlan_enabled": True}})
     assert core.device(config="c1")["configured"] is False
     assert core.probe.count("configure") == 0
 
@@ -321,7 +319,11 @@ def test_a_plugin_that_fails_to_deconfigure_does_not_stop_a_delete(ready):
 
 def test_a_device_of_an_invisible_tenant_is_neither_found_nor_deleted(ready):
     ready.device(config="c1", tenant="t2")
-    for use in (ready.manager.device, ready.manager.delete_device, ready.manager.reconfigure_device):
+    for use in (
+        ready.manager.device,
+        ready.manager.delete_device,
+        ready.manager.reconfigure_device,
+    ):
         with pytest.raises(DeviceNotFound):
             result(use("d1", {"t3"}))
     assert ready.stored("d1") is not None
@@ -402,7 +404,9 @@ def test_the_devices_of_a_deleted_tenant_go_the_normal_way(ready):
 
 
 def keyed(make_core, **options):
-    core = make_core(url_key=True, tenants={MAIN: {"provisioning_key": "main-key-1"}, "t2": {}}, **options)
+    core = make_core(
+        url_key=True, tenants={MAIN: {"provisioning_key": "main-key-1"}, "t2": {}}, **options
+    )
     core.config("c1")
     return core
 

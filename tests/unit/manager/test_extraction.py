@@ -278,7 +278,9 @@ def test_tftp_requests_are_remembered_by_file_name_not_by_source(core):
         "vendor": request["packet"]["filename"].decode()
     }
     extract(core, tftp_request("a.cfg", "10.1.0.1"), TFTP)
-    assert core.extraction.remembered(TFTP, tftp_request("a.cfg", "10.1.0.2")) == {"vendor": "a.cfg"}
+    assert core.extraction.remembered(TFTP, tftp_request("a.cfg", "10.1.0.2")) == {
+        "vendor": "a.cfg"
+    }
     assert core.extraction.remembered(TFTP, tftp_request("b.cfg")) is None
 
 

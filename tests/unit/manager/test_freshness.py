@@ -95,7 +95,8 @@ def test_a_file_that_another_device_took_over_stays_its_own(states):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b'{"device": {"id": "d1"}}', b"\xff\xfe", b'{"device": 3}']
+    "content",
+    [b"", b"{", b"[]", b"null", b'{"device": {"id": "d1"}}', b"\xff\xfe", b'{"device": 3}'],
 )
 def test_a_damaged_state_is_none_and_is_removed(states, tmp_path, content):
     states.save(RenderState({"id": "d1"}, "key", True, "acme-1"))
@@ -225,7 +226,9 @@ def test_an_added_changed_or_removed_template_makes_devices_stale(ready, always_
 
 
 def test_a_new_version_of_the_plugin_makes_devices_stale(ready):
-    ready.install("acme-1", ENTRY.replace('"device": device["id"]', '"v": 2, "device": device["id"]'))
+    ready.install(
+        "acme-1", ENTRY.replace('"device": device["id"]', '"v": 2, "device": device["id"]')
+    )
     ready.host.unload("acme-1")
     ready.host.load("acme-1")
     renders = ready.manager.renders

@@ -103,9 +103,7 @@ def test_many_waiters_that_have_little_to_do_follow_one_another_without_recursio
     gate = defer.Deferred()
     log = []
     running = [later(hold(locks, "k", gate, log, 0))]
-    running += [
-        later(hold(locks, "k", defer.succeed(None), log, n)) for n in range(1, 3000)
-    ]
+    running += [later(hold(locks, "k", defer.succeed(None), log, n)) for n in range(1, 3000)]
     gate.callback(None)
     for each in running:
         result(each)

@@ -19,9 +19,7 @@ def ready(core):
 
 def identify(core, agent=AGENT, ip="10.1.0.1", path="/common.cfg"):
     request = FakeRequest(path, agent)
-    return later(
-        core.pipeline.identify(RequestType.HTTP, request, ip, path.rsplit("/", 1)[-1])
-    )
+    return later(core.pipeline.identify(RequestType.HTTP, request, ip, path.rsplit("/", 1)[-1]))
 
 
 @pytest.fixture
@@ -482,9 +480,7 @@ def test_the_first_file_of_a_new_phone_tells_its_remote_state(ready):
 def test_tftp_and_http_requests_of_one_phone_find_one_device(ready):
     ready.http(AGENT)
     request = tftp_request(mac(1).replace(":", "") + ".cfg")
-    identified = result(
-        ready.pipeline.identify(RequestType.TFTP, request, "10.1.0.1", "x")
-    )
+    identified = result(ready.pipeline.identify(RequestType.TFTP, request, "10.1.0.1", "x"))
     assert identified.record.id == ready.all_stored()[0]["id"]
     assert len(ready.all_stored()) == 1
 

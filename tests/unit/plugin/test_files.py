@@ -78,7 +78,12 @@ def root(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [(b"a.cfg", b"content"), (b"/a.cfg", b"content"), (b"sub//b.cfg", b""), (b"sub/../a.cfg", b"content")],
+    [
+        (b"a.cfg", b"content"),
+        (b"/a.cfg", b"content"),
+        (b"sub//b.cfg", b""),
+        (b"sub/../a.cfg", b"content"),
+    ],
 )
 def test_a_file_is_accepted(root, name, content):
     assert ask(TFTPFileService(root), name) == ("accept", content)
@@ -90,7 +95,15 @@ def test_what_cannot_be_opened_is_not_found(root, name):
 
 
 @pytest.mark.parametrize(
-    "name", [b"../secret", b"/../secret", b"../tftpboot-other/x", b"sub/../../secret", b"a\0b", b"\xff\xfe"]
+    "name",
+    [
+        b"../secret",
+        b"/../secret",
+        b"../tftpboot-other/x",
+        b"sub/../../secret",
+        b"a\0b",
+        b"\xff\xfe",
+    ],
 )
 def test_what_leads_outside_or_is_no_text_is_an_invalid_name(root, name):
     assert ask(TFTPFileService(root), name) == ("reject", ERR_FNF, "Invalid filename")

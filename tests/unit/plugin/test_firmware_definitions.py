@@ -322,7 +322,9 @@ def test_any_texts_have_an_order(texts):
 
 
 @pytest.mark.parametrize("wrong", ["", "xxxx"])
-def test_a_checksum_of_another_kind_is_warned_of_and_keeps_no_plugin_from_loading(read, caplog, wrong):
+def test_a_checksum_of_another_kind_is_warned_of_and_keeps_no_plugin_from_loading(
+    read, caplog, wrong
+):
     # wazo-cisco-sccp-9.4 has an MD5 in place of one of its SHA-1.
     read(FILE.replace("da39", wrong))
     assert "[file_fw] sha1sum" in caplog.text

@@ -56,11 +56,14 @@ def plugins(tmp_path):
 
 
 def test_a_loaded_plugin_has_its_id_directory_and_settings(plugins):
-    entry = PLAIN + """
+    entry = (
+        PLAIN
+        + """
     def __init__(self, app, plugin_dir, gen_cfg, spec_cfg):
         super().__init__(app, plugin_dir, gen_cfg, spec_cfg)
         self.seen = (self.id, app, plugin_dir, dict(gen_cfg), spec_cfg)
 """
+    )
     folder = plugins.add(entry=entry)
     plugins.settings["acme"] = {"x": 1}
     plugins.host.app = object()
@@ -113,17 +116,22 @@ def test_execfile_without_a_dictionary_fills_that_of_the_entry(plugins):
 
 def test_two_plugins_share_no_names(plugins):
     plugins.add("one", "SHARED = 1\n" + PLAIN)
-    plugins.add("two", PLAIN + "\nassert 'SHARED' not in globals()\nassert __name__ != '__main__'\n")
+    plugins.add(
+        "two", PLAIN + "\nassert 'SHARED' not in globals()\nassert __name__ != '__main__'\n"
+    )
     plugins.host.load_all()
     assert [p.id for p in plugins.host] == ["one", "two"]
 
 
 def test_common_files_are_written_with_a_private_copy_of_the_base_raw_config(plugins):
-    entry = PLAIN + """
+    entry = (
+        PLAIN
+        + """
     def configure_common(self, raw_config):
         self.given = dict(raw_config)
         raw_config['ip'] = 'changed'
 """
+    )
     plugins.add("one", entry)
     plugins.add("two", entry)
     plugins.host.load_all()
@@ -168,12 +176,15 @@ def test_a_plugin_that_does_not_load_stays_out_with_its_reason(plugins, entry, r
 
 
 def test_a_plugin_that_fails_at_its_common_files_is_closed(plugins, tmp_path):
-    entry = PLAIN + f"""
+    entry = (
+        PLAIN
+        + f"""
     def configure_common(self, raw_config):
         raise ValueError("no")
     def close(self):
         open({str(tmp_path / "closed")!r}, "w").close()
 """
+    )
     plugins.add(entry=entry)
     with pytest.raises(PluginLoadError):
         plugins.host.load("acme")
@@ -388,7 +399,9 @@ def test_a_plugin_that_holds_the_loop_is_named(plugins, monkeypatch, caplog):
     assert "plugin acme held the loop for 2.5 s in deconfigure" in caplog.text
 
 
-def test_the_files_that_a_call_wrote_are_told_and_those_outside_are_noted(plugins, tmp_path, caplog):
+def test_the_files_that_a_call_wrote_are_told_and_those_outside_are_noted(
+    plugins, tmp_path, caplog
+):
     caplog.set_level(logging.WARNING)
     entry = f"""
 from provd.plugin.api import StandardPlugin

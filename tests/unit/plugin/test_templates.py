@@ -147,7 +147,9 @@ def test_the_next_fetch_is_right_after_any_changes(tmp_path_factory, changes):
         ("../../secret", {"model": "../x"}, "base"),
     ],
 )
-def test_the_template_of_a_device_is_by_file_then_model_then_base(folder, filename, device, expected):
+def test_the_template_of_a_device_is_by_file_then_model_then_base(
+    folder, filename, device, expected
+):
     for name, text in (("001122", "file"), ("A1", "model"), ("base", "base"), ("None", "none")):
         folder.put(f"{name}.tpl", text)
     assert folder.helper.get_dev_template(filename, device).render() == expected

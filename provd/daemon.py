@@ -23,7 +23,7 @@ from provd.compat import synchronize
 from provd.compat.application import Application
 from provd.compat.processing import load_stages
 from provd.compat.quirks import quirk
-from provd.errors import ProvdError, SettingsError
+from provd.errors import AuthUnavailable, ProvdError, SettingsError
 from provd.http.site import PhoneResource, PhoneSite
 from provd.manager.base_documents import base_documents
 from provd.manager.extraction import Extraction
@@ -108,6 +108,7 @@ class Daemon(service.MultiService):
         self._hints = hints
         self._began = time.monotonic()
         self._ready = False
+        self._has_adopted = False
         self._starting: defer.Deferred[Any] | None = None
         self._ports: list[Any] = []
         self._sites: list[PhoneSite] = []
@@ -257,6 +258,12 @@ class Daemon(service.MultiService):
         from provd.bus.consumer import BusConsumer
 
         settings, reactor = self._settings, self._reactor
+
+        async def list_tenants() -> list[str] | None:
+            if not self._has_adopted:
+                raise AuthUnavailable("devices without a tenant have not got the main one yet")
+            return await authorizer.all_tenants()
+
         removal = TenantRemoval(self._store, self._manager, self._parameters, self._jobs)
         self._tenant_sync = TenantSync(
             clock=reactor,
@@ -264,7 +271,7 @@ class Daemon(service.MultiService):
             manager=self._manager,
             parameters=self._parameters,
             removal=removal,
-            list_tenants=authorizer.all_tenants,
+            list_tenants=list_tenants,
             start_seconds=settings.general.syncdb.start_sec,
             interval_seconds=settings.general.syncdb.interval_sec,
         )
@@ -401,18 +408,28 @@ class Daemon(service.MultiService):
         self._jobs.start("main tenant", self._adopt_main_tenant(tenant))
 
     async def _adopt_main_tenant(self, tenant: str) -> None:
+        """Give the main tenant the devices of none, and those of local authorisation before."""
         await self._parameters.add_tenant(tenant)
+        owners: list[str | None] = [None]
+        before = None
+        try:
+            before = LocalAuthorizer(self._settings.auth.tokens_file, "").main_tenant
+        except SettingsError as failure:
+            logger.warning("devices made under local authorisation stay as they are: %s", failure)
+        if before is not None and before != tenant:
+            owners.append(before)
 
         def change(document: dict[str, Any]) -> Change:
-            if document.get("tenant_uuid") is None:
+            if document.get("tenant_uuid") in owners:
                 document["tenant_uuid"] = tenant
             return Change(document)
 
-        for selector in ({"tenant_uuid": None}, {"tenant_uuid": {"$exists": False}}):
-            ids = await self._store.find_ids("devices", selector)
+        for condition in (*owners, {"$exists": False}):
+            ids = await self._store.find_ids("devices", {"tenant_uuid": condition})
             await self._jobs.for_each(
                 ids, lambda device_id: self._manager.change_device(device_id, change)
             )
+        self._has_adopted = True
 
     def _key_changed(self, tenant: str) -> None:
         """Give the devices of a tenant files with its new provisioning key."""

@@ -110,11 +110,22 @@ class TokenFile:
                 json.dump(document, stream, indent=2)
                 stream.flush()
                 os.fsync(stream.fileno())
+                self._keep_owner(stream.fileno())
             os.rename(temporary, self.path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
+
+    def _keep_owner(self, descriptor: int) -> None:
+        """Leave the file to its owner, or its directory's, when root writes it."""
+        if os.geteuid() != 0:
+            return
+        try:
+            owner = os.stat(self.path)
+        except FileNotFoundError:
+            owner = os.stat(os.path.dirname(self.path) or ".")
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[Content]:

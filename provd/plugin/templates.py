@@ -135,6 +135,9 @@ class CompiledTemplates(jinja2.BytecodeCache):
                 bucket.load_bytecode(stream)
         except OSError:
             return
+        except Exception as error:  # noqa: BLE001 - whatever damage may raise
+            logger.info("a compiled template is damaged, it is compiled again: %r", error)
+            bucket.reset()
 
     def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         """Keep what `bucket` holds; without a place for it, do without."""

@@ -152,3 +152,25 @@ def test_local_tokens_mean_no_comparison(make_daemon):
     time.sleep(0.5)
     assert is_there(daemon, stranger)
     assert "compared:" not in daemon.log
+
+
+def test_devices_made_under_local_authorisation_move_to_the_main_tenant(own_auth, tmp_path):
+    import harness
+
+    daemon = harness.Daemon(tmp_path / "provd", plugins="none").start()
+    answer = daemon.post("/dev_mgr/devices", {"device": {"id": "before"}})
+    assert answer.status == 201, answer
+    daemon.stop()
+    given = settings(own_auth, free_port(), syncdb={"start_sec": 0, "interval_sec": 0.1})
+    daemon.settings = harness.merged(daemon.settings, given)
+    try:
+        ready(daemon)
+        compared(daemon, own_auth)
+        device = daemon.wait_for(
+            lambda: daemon.get("/dev_mgr/devices/before").json,
+            "the move",
+        )["device"]
+        assert device["tenant_uuid"] == MAIN
+        assert device["is_new"] is True
+    finally:
+        daemon.stop()

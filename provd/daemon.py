@@ -337,6 +337,9 @@ class Daemon(service.MultiService):
         for plugin_id in self._host.installed_ids():
             self._host.load_one_of_all(plugin_id)
             await self._jobs.pause()
+        if general.http_auth_strategy == "url_key":
+            # A key opens the files of its tenant only, so it must be known whose each file is.
+            await self._manager.learn_owners()
         # What lives as long as the daemon need not be looked at by the collector again and again.
         gc.collect()
         gc.freeze()

@@ -102,7 +102,7 @@ class PhoneHttpRequest(server.Request):
 
     def getClientIP(self) -> str:
         """Return the address of the phone, proxies looked through."""
-        return self.client_address or super().getClientIP() or ""
+        return self.client_address or getattr(self.getClientAddress(), "host", "")
 
 
 class PhoneChannel(HTTPChannel):
@@ -288,6 +288,12 @@ class PhoneResource(resource.Resource):
             return True
         return bool(device.get("is_new")) or device.get("tenant_uuid") == request.tenant_uuid
 
+    async def _may_open(self, request: PhoneHttpRequest, service: Any) -> bool:
+        """Tell whether the key's tenant may be served the file, whoever the phone says it is."""
+        root = getattr(service, "plain_root", None)
+        path = self._path(root, request) if self._url_key and root is not None else None
+        return path is None or await self._files.is_open_to(path, request.tenant_uuid)
+
     # Serving
 
     def _serve_now(
@@ -385,7 +391,12 @@ class PhoneResource(resource.Resource):
         request.plugin_id = loaded.id if loaded is not None else None
         device = identified.device
         service = loaded.plugin.http_service if loaded is not None else None
-        if loaded is None or service is None or not self._may_see(request, identified):
+        if (
+            loaded is None
+            or service is None
+            or not self._may_see(request, identified)
+            or not await self._may_open(request, service)
+        ):
             self._finish(request, _page(404, "Not Found", _NOWHERE), identified)
             return
         request.prov_dev = copy_json(device) if device is not None else None

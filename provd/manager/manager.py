@@ -15,6 +15,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from twisted.internet import defer
 
 from provd.errors import (
     ConfigNotFound,
@@ -380,7 +381,7 @@ class DeviceManager:
             await self._host.call(
                 plan.loaded, "synchronize", copy_json(record.document), raw_config
             )
-        except ProvdError:
+        except (ProvdError, defer.CancelledError):
             raise
         except Exception as error:
             raise SynchronizeError(f"device {device_id}: {error}") from error
@@ -506,6 +507,14 @@ class DeviceManager:
         self._states.begin(device["id"], state)
         self._deconfigure(state, device)
 
+    async def remove_files(self, device_id: str) -> None:
+        """Let the plugin of a device remove its files; the next request or refresh writes them."""
+        async with self._locks.hold(("device", device_id)):
+            record = await self.devices.get(device_id)
+            if record is not None:
+                self._verified.pop(device_id, None)
+                self._remove_files(record.document)
+
     def _note_fresh(self, record: Record, plan: Plan) -> None:
         if plan.loaded is None or record.id in self._to_retry:
             return
@@ -573,7 +582,7 @@ class DeviceManager:
             result = configured and plan.raw_config is not None
         else:
             state = self._states.load(record.id)
-            if state is not None and state.key == plan.key and not force:
+            if state is not None and state.key == plan.key and not force and state.is_intact():
                 result = state.configured
             else:
                 result = self._render(device, plan, previous=device)
@@ -607,6 +616,14 @@ class DeviceManager:
                 logger.error("plugin %s cannot write its common files: %s", loaded.id, error)
             return True
         return False
+
+    async def learn_owners(self) -> None:
+        """Learn whose the rendered files are, which a start does not know yet."""
+
+        async def learn(path: str) -> None:
+            self._states.read(path)
+
+        await self._jobs.for_each(self._states.paths(), learn)
 
     async def compare_all(self) -> None:
         """Bring every device up to date, and remove files of devices that are gone."""

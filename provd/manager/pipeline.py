@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.internet import defer
 
-from provd.errors import PluginError, ProvdError, TenantUnknown
+from provd.errors import PluginError, ProvdError, StoreError, TenantUnknown
 from provd.logs import log_security
 from provd.manager.association import associate
 from provd.manager.locks import KeyedLocks, finish
@@ -299,6 +299,8 @@ class Pipeline:
         except TenantUnknown as error:
             logger.warning("no device is created for %s: %s", ip, error)
             return None
+        except StoreError:
+            raise
         except ProvdError as error:
             logger.error("no device is created for %s: %s", ip, error)
             return None

@@ -214,9 +214,10 @@ class PluginManager:
             raise PluginNotInstalled(plugin_id, "plugin not found")
         self._claim(plugin_id)
         try:
-            await self._in_thread(remove_plugin, self._host.directory(plugin_id))
+            # First the instance, which could write into the directory again.
             if plugin_id in self._host:
                 self._host.unload(plugin_id)
+            await self._in_thread(remove_plugin, self._host.directory(plugin_id))
             self._host.load_errors.pop(plugin_id, None)
             await self._devices.soft_deconfigure(plugin_id)
         finally:
@@ -231,14 +232,16 @@ class PluginManager:
             raise PluginNotInstalled(plugin_id, f"plugin {plugin_id} is not installed")
         self._claim(plugin_id)
         try:
+            ids = await self._devices.device_ids_of_plugin(plugin_id)
             if plugin_id in self._host:
+                # What the old code wrote, only the old code knows how to remove.
+                await self._jobs.for_each(ids, self._devices.remove_files)
                 self._host.unload(plugin_id)
             try:
                 self._host.load(plugin_id)
             except PluginLoadError:
                 await self._devices.soft_deconfigure(plugin_id)
                 raise
-            ids = await self._devices.device_ids_of_plugin(plugin_id)
             await self._devices.refresh_many(ids, f"reload of plugin {plugin_id}", force=True)
         finally:
             self._busy.discard(plugin_id)

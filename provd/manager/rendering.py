@@ -31,6 +31,25 @@ class RenderState:
     configured: bool
     plugin_id: str | None
     files: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    """Of `files`, in bytes; -1 for one that was gone again."""
+
+    def is_intact(self) -> bool:
+        """Tell whether the files have the sizes they were written with.
+
+        A loss of power can leave a renamed file empty.
+        """
+        return _sizes(self.files) == self.sizes
+
+
+def _sizes(paths: tuple[str, ...]) -> tuple[int, ...]:
+    sizes = []
+    for path in paths:
+        try:
+            sizes.append(os.stat(path).st_size)
+        except OSError:
+            sizes.append(-1)
+    return tuple(sizes)
 
 
 class RenderStates:
@@ -64,6 +83,7 @@ class RenderStates:
                 configured=content["configured"],
                 plugin_id=content["plugin"],
                 files=tuple(content["files"]),
+                sizes=tuple(content["sizes"]),
             )
             device_id = state.device["id"]
         except FileNotFoundError:
@@ -99,6 +119,7 @@ class RenderStates:
             "configured": state.configured,
             "plugin": state.plugin_id,
             "files": state.files,
+            "sizes": _sizes(state.files),
         }
         temporary = f"{path}.tmp"
         encoded = json.dumps(content, separators=(",", ":")).encode(errors="surrogatepass")

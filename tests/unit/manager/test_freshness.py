@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provd.manager.freshness import render_key
@@ -24,6 +24,7 @@ DOCUMENTS = st.dictionaries(st.text(), JSON, max_size=4)
 # The key
 
 
+@settings(deadline=None)
 @given(DOCUMENTS, DOCUMENTS, DOCUMENTS, DOCUMENTS)
 def test_keys_are_equal_only_for_equal_documents(device, other, raw_config, other_raw):
     ignored = {"configured", "is_new", "added", "description", "tenant_uuid"}
@@ -69,13 +70,25 @@ def states(tmp_path):
 
 
 def test_a_state_outlives_the_process_and_names_the_owner_of_files(states, tmp_path):
-    state = RenderState({"id": "d1", "mac": mac(1)}, "key", True, "acme-1", ("/p/a", "/p/b"))
+    (tmp_path / "a").write_text("content")
+    files = (str(tmp_path / "a"), "/p/b")
+    state = RenderState({"id": "d1", "mac": mac(1)}, "key", True, "acme-1", files, (7, -1))
     states.save(state)
     again = RenderStates(str(tmp_path))
-    assert again.owner("/p/a") is None
+    assert again.owner("/p/b") is None
     assert again.load("d1") == state
-    assert again.owner("/p/a") == again.owner("/p/b") == "d1"
-    assert all_states(again) == [state]
+    assert again.owner(files[0]) == again.owner("/p/b") == "d1"
+
+
+def test_a_file_that_a_loss_of_power_left_empty_is_noticed(states, tmp_path):
+    path = tmp_path / "a"
+    path.write_text("content")
+    states.save(RenderState({"id": "d1"}, "key", True, "acme-1", (str(path),)))
+    assert states.load("d1").is_intact()
+    path.write_text("")
+    assert not states.load("d1").is_intact()
+    path.unlink()
+    assert not states.load("d1").is_intact()
 
 
 def test_a_state_that_begins_anew_owns_nothing(states):
@@ -116,6 +129,7 @@ def test_what_a_crash_left_of_a_state_is_swept_away(states, tmp_path):
     assert not os.path.exists(f"{path}.tmp")
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_any_id_has_a_state_below_the_directory(tmp_path_factory, device_id):
     directory = tmp_path_factory.mktemp("states")

@@ -1,7 +1,7 @@
 """Locks by key."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet import defer, task
 
@@ -111,6 +111,7 @@ def test_many_waiters_that_have_little_to_do_follow_one_another_without_recursio
     assert len(locks) == 0
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_never_two_holders_of_a_key_and_always_first_come_first_served(data):
     clock = task.Clock()

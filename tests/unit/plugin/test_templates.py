@@ -4,7 +4,7 @@ import os
 
 import jinja2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provd.plugin import templates
@@ -113,6 +113,7 @@ def test_a_bad_template_stops_no_compilation_of_others(folder):
         folder.text("bad.tpl")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["one", "two", None])), max_size=12))
 def test_the_next_fetch_is_right_after_any_changes(tmp_path_factory, changes):
     folder = Folder(tmp_path_factory.mktemp("plugin"))

@@ -1,7 +1,12 @@
 """What all tests share: the reactor, and the check that a test leaves nothing behind."""
 
 import pytest
+from hypothesis import settings
 from twisted.internet import defer
+
+# A busy machine is no reason to fail; speed is measured in benchmarks/.
+settings.register_profile("provd", deadline=None)
+settings.load_profile("provd")
 
 
 @pytest.fixture(autouse=True)

@@ -250,7 +250,7 @@ class Extraction:
         """
         try:
             result = extractor.extract(request, kind)
-        except Exception:
+        except (Exception, SystemExit):
             # Typical cause: a User-Agent that is not ASCII. No traceback, phones repeat it.
             loaded.stats.errors += 1
             logger.warning("the extractor of plugin %s failed on a request", loaded.id)

@@ -417,9 +417,20 @@ class PluginHost:
 
     def extractors(self, kind: RequestType) -> list[tuple[LoadedPlugin, Any]]:
         """Return the extractors for a kind of request, in load order."""
-        name = _EXTRACTORS[kind]
-        found = ((loaded, getattr(loaded.plugin, name, None)) for loaded in self._loaded.values())
-        return [(loaded, extractor) for loaded, extractor in found if extractor is not None]
+        found = []
+        for loaded in self._loaded.values():
+            try:
+                extractor = self.run(loaded, _EXTRACTORS[kind], _attribute, loaded, kind)
+            except PluginError:
+                continue
+            if extractor is not None:
+                found.append((loaded, extractor))
+        return found
+
+
+def _attribute(loaded: LoadedPlugin, kind: RequestType) -> Any:
+    """Return the extractor of a plugin, which may be computed by it."""
+    return getattr(loaded.plugin, _EXTRACTORS[kind], None)
 
 
 def _private_copy(document: dict[str, Any]) -> dict[str, Any]:

@@ -518,6 +518,7 @@ def test_a_request_given_up_by_its_client_is_not_taken_for_a_failure(site):
     asked.cancel()
     with pytest.raises(defer.CancelledError):
         result(asked)
+    site.core.clock.advance(STAGE_TIMEOUT)  # what was begun for it ends by itself
     assert site.core.clock.getDelayedCalls() == []
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WORKERS = 4
+_IMPORT = "import"  # a parameter that no operator sees: how far the import of old documents got
 
 
 class Options(usage.Options):
@@ -164,11 +166,12 @@ class Daemon(service.MultiService):
             quirk=quirk,
         )
         url_key = general.http_auth_strategy == "url_key"
+        self._states = RenderStates(os.path.join(storage, "rendered"))
         self._manager = DeviceManager(
             clock=reactor,
             store=self._store,
             host=self._host,
-            states=RenderStates(os.path.join(storage, "rendered")),
+            states=self._states,
             jobs=self._jobs,
             parameters=self._parameters,
             base_raw_config=self._base_raw_config,
@@ -325,8 +328,9 @@ class Daemon(service.MultiService):
             os.makedirs(directory, exist_ok=True)
         self._pool.start()
         self._watchdog.start()
-        await self._in_thread(recover, general.plugins_dir)
+        # Not before the store is ours: another daemon may be in the middle of an upgrade.
         await self._store.open()
+        await self._in_thread(recover, general.plugins_dir)
         if isinstance(self._authorizer, LocalAuthorizer):
             self._authorizer.prepare()
             self._manager.main_tenant = self._authorizer.main_tenant
@@ -337,13 +341,12 @@ class Daemon(service.MultiService):
         for plugin_id in self._host.installed_ids():
             self._host.load_one_of_all(plugin_id)
             await self._jobs.pause()
-        if general.http_auth_strategy == "url_key":
-            # A key opens the files of its tenant only, so it must be known whose each file is.
-            await self._manager.learn_owners()
         # What lives as long as the daemon need not be looked at by the collector again and again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
+        # Which file belongs to which device must be known before the first of them is asked for.
+        await self._in_thread(lambda: deque(map(self._states.read, self._states.paths()), 0))
         await self._listen()
         if self._bus is not None and self._tenant_sync is not None:
             self._bus.start()
@@ -357,14 +360,18 @@ class Daemon(service.MultiService):
 
     async def _first_start(self) -> None:
         """Fill an empty store: from an older installation beside it, or with base documents."""
-        if any([await self._store.find_ids(name, {}) for name in COLLECTIONS]):
-            return
-        if await self._store.parameters():
+        parameters = await self._store.parameters()
+        # An import that was cut short is made up for: what is missing is imported.
+        if parameters.get(_IMPORT) != "running" and (
+            parameters or any([await self._store.find_ids(name, {}) for name in COLLECTIONS])
+        ):
             return
         database = self._settings.database
         count = 0
         if database.type == "json":
+            await self._store.set_parameter(_IMPORT, "running")
             count = await self._import_documents(database.json_db_dir)
+            await self._store.set_parameter(_IMPORT, "done")
         if count == 0 and isinstance(self._authorizer, LocalAuthorizer):
             configs = base_documents(self._base_raw_config)
             await self._store.write([Insert("configs", config) for config in configs])
@@ -377,6 +384,9 @@ class Daemon(service.MultiService):
             documents: list[dict[str, Any]] = await self._in_thread(
                 lambda name=collection: list(read_documents(directory, name))
             )
+            known = set(await self._store.find_ids(collection, {}))
+            documents = [document for document in documents if document["id"] not in known]
+            count += len(known)
             for start in range(0, len(documents), 500):
                 part = [self._completed(collection, d) for d in documents[start : start + 500]]
                 await self._store.write([Insert(collection, d) for d in part if d is not None])

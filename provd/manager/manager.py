@@ -52,7 +52,7 @@ from provd.store.interface import Delete, Insert, Record, Replace, Write
 from provd.store.query import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from provd.manager.jobs import Jobs
     from provd.manager.parameters import Parameters
@@ -135,6 +135,9 @@ class DeviceManager:
         self._autocreate: tuple[int, Document | None] | None = None
         """The autocreate config, good while no config with a role is written."""
         self._generation = 0
+        self._stale: dict[str, bool] = {}
+        """Devices that the background has to render, and whether in any case."""
+        self._sweeping = False
         self._to_retry: set[str] = set()
         """Devices whose last rendering failed for a reason that passes, such as a full disk."""
         self.main_tenant: str | None = None
@@ -617,14 +620,6 @@ class DeviceManager:
             return True
         return False
 
-    async def learn_owners(self) -> None:
-        """Learn whose the rendered files are, which a start does not know yet."""
-
-        async def learn(path: str) -> None:
-            self._states.read(path)
-
-        await self._jobs.for_each(self._states.paths(), learn)
-
     async def compare_all(self) -> None:
         """Bring every device up to date, and remove files of devices that are gone."""
         ids = await self._store.find_ids("devices", {})
@@ -666,7 +661,30 @@ class DeviceManager:
         rest = ids[self._direct_renders :]
         if rest:
             logger.info("%s: %d more devices are rendered in the background", what, len(rest))
-            self._jobs.start(what, self._jobs.for_each(rest, refresh))
+            # One job for all changes: a device that several of them touch is rendered once, and the
+            # loop gives away one slice, not one for each change.
+            for device_id in rest:
+                self._stale[device_id] = force or self._stale.get(device_id, False)
+            if not self._sweeping:
+                self._sweeping = True
+                self._jobs.start(what, self._sweep())
+
+    async def _sweep(self) -> None:
+        """Render the devices that wait for it, also those that come while it runs."""
+
+        async def refresh(item: tuple[str, bool]) -> None:
+            device_id, force = item
+            await self.refresh(device_id, force=force)
+
+        def stale() -> Iterator[tuple[str, bool]]:
+            while self._stale:
+                device_id = next(iter(self._stale))
+                yield device_id, self._stale.pop(device_id)
+
+        try:
+            await self._jobs.for_each(stale(), refresh)
+        finally:
+            self._sweeping = False
 
     async def device_ids_of_plugin(self, plugin_id: str) -> list[str]:
         """Return the ids of all devices whose plugin is `plugin_id`."""

@@ -398,11 +398,18 @@ class Pipeline:
             return Change(document)
 
         for other in await self._manager.devices.by_key("ip", ip):
-            if other.id != device_id:
-                try:
-                    await self._manager.change_device(other.id, change)
-                except ProvdError as error:
-                    logger.error("device %s keeps the outdated address: %s", other.id, error)
+            # Phones that boot together behind one address all see the same others: each of those
+            # must be changed once, not once for each phone.
+            newest = self._manager.devices.peek(other.id) or other
+            if other.id == device_id or newest.document.get("ip") != ip:
+                continue
+            try:
+                await self._manager.change_device(other.id, change)
+            except StoreError as error:
+                logger.error("devices keep the outdated address %s: %s", ip, error)
+                return
+            except ProvdError as error:
+                logger.error("device %s keeps the outdated address: %s", other.id, error)
 
     # Routing
 

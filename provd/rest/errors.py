@@ -37,6 +37,7 @@ _TABLE: tuple[tuple[type[Exception], int, str | None], ...] = (
     (errors.PluginError, 400, None),
     (errors.OperationRunning, 400, None),
     (errors.DownloadError, 400, None),
+    (RecursionError, 400, "Invalid JSON document: it is nested too deeply"),
     (errors.StoreFull, 507, None),
     (errors.StoreError, 503, None),
     (errors.TooBusy, 503, None),

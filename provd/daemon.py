@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import resource
 import sys
 import time
 from collections import deque
@@ -328,6 +329,9 @@ class Daemon(service.MultiService):
             os.makedirs(directory, exist_ok=True)
         self._pool.start()
         self._watchdog.start()
+        # Each phone that is being served holds a descriptor or two.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         # Not before the store is ours: another daemon may be in the middle of an upgrade.
         await self._store.open()
         await self._in_thread(recover, general.plugins_dir)

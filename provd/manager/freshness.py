@@ -13,9 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Bookkeeping that no file may depend on.
+# Bookkeeping that no file may depend on. An address that a phone got from DHCP is of that kind: it
+# comes and goes without a reconfiguration (contract: documents §6.1).
 _IGNORED = frozenset(
-    ("configured", "is_new", "added", "description", "tenant_uuid", "remote_state_sip_username")
+    (
+        "added",
+        "configured",
+        "description",
+        "ip",
+        "is_new",
+        "remote_state_sip_username",
+        "tenant_uuid",
+    )
 )
 
 

@@ -879,21 +879,6 @@ class DeviceManager:
         await finish(self._insert_config_now(config))
         return str(config["id"])
 
-    # Tenants
-
-    async def delete_devices_of_tenant(self, tenant_uuid: str) -> int:
-        """Delete every device of a tenant; return how many."""
-        ids = await self._store.find_ids("devices", {"tenant_uuid": tenant_uuid})
-
-        async def delete(device_id: str) -> None:
-            try:
-                await self.delete_device(device_id, {tenant_uuid})
-            except DeviceNotFound:
-                logger.debug("device %s is gone already", device_id)
-
-        await self._jobs.for_each(ids, delete)
-        return len(ids)
-
 
 def _within(tenants: Collection[str], selector: Mapping[str, Any]) -> Document:
     """Return `selector` narrowed to the devices of `tenants`; it can never widen the view."""

@@ -10,7 +10,7 @@ from provd.model.ids import autocreated_id
 from provd.model.rawconfig import validate_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 def clean_config(document: dict[str, Any]) -> dict[str, Any]:
@@ -145,50 +145,3 @@ def build_autocreate(config: Mapping[str, Any]) -> dict[str, Any] | None:
         "raw_config": copy_json(raw_config),
         "transient": True,
     }
-
-
-class Family:
-    """Who inherits from whom: the `parent_ids` of all configs, kept in memory.
-
-    Cycles and unknown parents are fine; an answer costs what it visits.
-    """
-
-    def __init__(self) -> None:
-        self._parents: dict[str, tuple[str, ...]] = {}
-        self._children: dict[str, set[str]] = {}
-
-    def put(self, config_id: str, parent_ids: Iterable[str]) -> None:
-        """Record a new config, or the new parents of a known one."""
-        self.drop(config_id)
-        self._parents[config_id] = parents = tuple(parent_ids)
-        for parent_id in parents:
-            self._children.setdefault(parent_id, set()).add(config_id)
-
-    def drop(self, config_id: str) -> None:
-        """Forget a config; its children keep naming it, as their documents do."""
-        for parent_id in self._parents.pop(config_id, ()):
-            children = self._children.get(parent_id)
-            if children is not None:
-                children.discard(config_id)
-                if not children:
-                    del self._children[parent_id]
-
-    def descendants(self, config_id: str) -> set[str]:
-        """Return the configs that inherit from this one, near or far, without itself."""
-        return self._reach(config_id, self._children)
-
-    def ancestors(self, config_id: str) -> set[str]:
-        """Return the known configs that this one inherits from, near or far, without itself."""
-        return self._reach(config_id, self._parents) & self._parents.keys()
-
-    @staticmethod
-    def _reach(start: str, edges: Mapping[str, Iterable[str]]) -> set[str]:
-        reached = {start}
-        pending = [start]
-        while pending:
-            for neighbour in edges.get(pending.pop(), ()):
-                if neighbour not in reached:
-                    reached.add(neighbour)
-                    pending.append(neighbour)
-        reached.discard(start)
-        return reached

@@ -390,16 +390,6 @@ def test_a_failed_synchronisation_says_why(ready, answer):
     assert answer == "is no Deferred" or "the phone is away" in str(caught.value)
 
 
-def test_the_devices_of_a_deleted_tenant_go_the_normal_way(ready):
-    ready.config("temp", transient=True)
-    ready.device("d1", 1, config="temp", tenant="t2")
-    ready.device("d2", 2, config="c1", tenant="t3")
-    assert result(ready.manager.delete_devices_of_tenant("t2")) == 1
-    assert [device["id"] for device in ready.all_stored()] == ["d2"]
-    assert ready.stored("temp", "configs") is None
-    assert ready.rendered(1) is None
-
-
 # Provisioning keys
 
 

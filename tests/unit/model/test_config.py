@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from provd.errors import InvalidDocument, RawConfigError, RawConfigParamError
 from provd.model.config import (
-    Family,
     build_autocreate,
     clean_config,
     flatten,
@@ -19,7 +18,6 @@ from provd.model.config import (
 CONFIG = {"id": "c1", "parent_ids": ["base"], "raw_config": {"ntp_ip": "10.0.0.1"}}
 
 names = st.sampled_from("abcdef")
-parent_maps = st.dictionaries(names, st.lists(names, max_size=4))
 raw_values = st.recursive(
     st.none() | st.integers(0, 3) | st.lists(st.integers(0, 3), max_size=2),
     lambda inner: st.dictionaries(st.sampled_from("xyz"), inner, max_size=3),
@@ -290,74 +288,3 @@ class TestAutocreate:
     @pytest.mark.parametrize("raw_config", [{}, {"sip_lines": {}}, {"sip_lines": {"2": {}}}])
     def test_without_line_one_there_is_no_config(self, raw_config):
         assert build_autocreate({**AUTOPROV, "raw_config": raw_config}) is None
-
-
-def family_of(parents):
-    family = Family()
-    for config_id, parent_ids in parents.items():
-        family.put(config_id, parent_ids)
-    return family
-
-
-def reached_by_the_book(config_id, parents):
-    reached, frontier = set(), {config_id}
-    while frontier:
-        frontier = {parent for child in frontier for parent in parents.get(child, ())} - reached
-        reached |= frontier
-    return reached - {config_id}
-
-
-class TestFamily:
-    def test_descendants_are_near_and_far(self):
-        family = family_of({"base": [], "a": ["base"], "b": ["a", "base"], "other": []})
-        assert family.descendants("base") == {"a", "b"}
-        assert family.descendants("b") == set()
-        assert family.ancestors("b") == {"a", "base"}
-
-    def test_a_cycle_does_not_make_a_config_its_own_relative(self):
-        family = family_of({"a": ["b"], "b": ["a"], "c": ["c"]})
-        assert family.descendants("a") == {"b"}
-        assert family.ancestors("a") == {"b"}
-        assert family.descendants("c") == set()
-
-    def test_children_of_an_unknown_config_are_found_again_when_it_appears(self):
-        family = family_of({"a": ["base"]})
-        assert family.descendants("base") == {"a"}
-        assert family.ancestors("a") == set()
-        family.put("base", [])
-        assert family.ancestors("a") == {"base"}
-
-    def test_new_parents_replace_the_old(self):
-        family = family_of({"x": [], "y": [], "a": ["x"]})
-        family.put("a", ["y", "y"])
-        assert family.descendants("x") == set()
-        assert family.descendants("y") == {"a"}
-
-    def test_a_dropped_config_no_longer_links_its_relatives(self):
-        family = family_of({"a": [], "b": ["a"], "c": ["b"]})
-        family.drop("b")
-        family.drop("never seen")
-        assert family.descendants("a") == set()
-        assert family.descendants("b") == {"c"}
-        assert family.ancestors("c") == set()
-
-    def test_a_hundred_thousand_generations_are_fine(self):
-        family = family_of({str(n): [str(n + 1)] for n in range(100_000)})
-        assert len(family.descendants("99999")) == 99_999
-
-    @given(parent_maps, st.lists(st.tuples(names, st.none() | st.lists(names, max_size=3))))
-    def test_relations_follow_any_history(self, parents, changes):
-        family = family_of(parents)
-        for name, parent_ids in changes:
-            if parent_ids is None:
-                parents.pop(name, None)
-                family.drop(name)
-            else:
-                parents[name] = parent_ids
-                family.put(name, parent_ids)
-        reached = {name: reached_by_the_book(name, parents) for name in "abcdef"}
-        for name in "abcdef":
-            assert family.ancestors(name) == reached[name] & parents.keys()
-            assert family.descendants(name) == {
-                other for other in parents if name in reached[other]
-            }

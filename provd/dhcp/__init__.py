@@ -1,1 +1,0 @@
-"""DHCP events: what a DHCP server tells about the phones it serves."""

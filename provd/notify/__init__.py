@@ -1,1 +1,0 @@
-"""Asking a phone to load its configuration again."""

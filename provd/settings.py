@@ -852,7 +852,11 @@ def _complete(values: dict[str, Any], config_file: str, warnings: list[str]) -> 
     if general["plugin_server"] is None:
         general["plugin_server"] = shipped_repository()
     if auth["type"] is None:
-        auth["type"] = "wazo" if auth["key_file"] else "local"
+        key_file = auth["key_file"]
+        has_key = bool(key_file) and os.path.exists(key_file)
+        auth["type"] = "wazo" if has_key else "local"
+        if key_file and not has_key:
+            warnings.append(f"auth.key_file: {key_file} is not there, so local tokens are used")
     if auth["type"] == "wazo":
         if auth["key_file"]:
             auth.update(_read_key_file(auth["key_file"], warnings))

@@ -520,12 +520,9 @@ def test_key_file_gives_the_service_name_and_password(place):
     assert (auth.type, auth.username, auth.password) == ("wazo", "me", "pw")
 
 
-@pytest.mark.parametrize(
-    "content", [None, "[", "- 1", "service_id: me", "service_id: 1\nservice_key: 2"]
-)
+@pytest.mark.parametrize("content", ["[", "- 1", "service_id: me", "service_id: 1\nservice_key: 2"])
 def test_unusable_key_file_is_warned_of_and_keeps_the_other_source(place, content):
-    if content is not None:
-        (place.directory / "key.yml").write_text(content, encoding="utf-8")
+    (place.directory / "key.yml").write_text(content, encoding="utf-8")
     place.write("auth: {key_file: key.yml, username: me, password: pw}")
     settings = place.load()
     assert (settings.auth.username, settings.auth.password) == ("me", "pw")
@@ -535,6 +532,14 @@ def test_unusable_key_file_is_warned_of_and_keeps_the_other_source(place, conten
 
 def test_auth_is_local_without_a_key_file(place):
     assert place.load().auth.type == "local"
+
+
+def test_auth_is_local_with_a_warning_where_the_key_file_is_missing(place):
+    place.write("auth: {key_file: key.yml}")
+    settings = place.load()
+    assert settings.auth.type == "local"
+    (warning,) = unguessed(settings.warnings)
+    assert warning.endswith("key.yml is not there, so local tokens are used")
 
 
 def test_auth_wazo_without_any_credential_is_warned_of(place):
@@ -572,7 +577,7 @@ def test_wazo_profile_has_the_old_daemons_places(place):
     assert settings.database.json_db_dir == "/var/lib/wazo-provd/jsondb"
     assert settings.general.plugin_server == "http://provd.wazo.community/plugins/2/stable/"
     assert settings.logging.security_file == "/var/log/wazo-provd-fail2ban.log"
-    assert settings.auth.type == "wazo"
+    assert settings.auth.type == "local"
     assert settings.auth.key_file == "/var/lib/wazo-auth-keys/wazo-provd-key.yml"
     assert settings.database.type == "json"
 

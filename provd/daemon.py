@@ -329,9 +329,7 @@ class Daemon(service.MultiService):
             os.makedirs(directory, exist_ok=True)
         self._pool.start()
         self._watchdog.start()
-        # Each phone that is being served holds a descriptor or two.
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        _allow_descriptors()
         # Not before the store is ours: another daemon may be in the middle of an upgrade.
         await self._store.open()
         await self._in_thread(recover, general.plugins_dir)
@@ -687,6 +685,15 @@ class Daemon(service.MultiService):
             await step()
         except Exception:
             logger.exception("a step of the shutdown failed")
+
+
+def _allow_descriptors() -> None:
+    """Raise the limit of open files as far as it goes: each phone being served holds one or two."""
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    except (OSError, ValueError) as failure:
+        logger.info("the limit of %d open files stays: %s", limit, failure)
 
 
 def _exit_with_failure() -> None:

@@ -150,7 +150,8 @@ HOSTILE = {
     "extended header that takes for ever": (pax_member({"a": "7" * 15_000}), "malformed"),
     "extended headers of extended headers": (
         HEAD + (raw_header(b"x", b"00000000013\0", b"x") + b"11 a=bcdefg\n".ljust(512, b"\0")) * 99,
-        "headers are too large",
+        # Which of the two depends on the tarfile module of the Python release.
+        "headers are too large|cut short or damaged",
     ),
     "negative size": (
         HEAD + raw_header(b"acme/x", negative(-1024)) + bytes(1024),

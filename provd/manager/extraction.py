@@ -81,8 +81,6 @@ class _Memo:
         self._results: OrderedDict[Hashable, Info] = OrderedDict()
         self._headers: tuple[bytes, ...] = (b"user-agent",)
         self._unsure = False
-        self.hits = 0
-        self.misses = 0
 
     def clear(self) -> None:
         self._results.clear()
@@ -123,9 +121,7 @@ class _Memo:
     def get(self, key: Hashable) -> Info | None:
         info = self._results.get(key)
         if info is None:
-            self.misses += 1
             return None
-        self.hits += 1
         self._results.move_to_end(key)
         return info
 
@@ -184,11 +180,6 @@ class Extraction:
         self._memo = _Memo(memo_entries)
         self._generation = host.generation
         self._extractors: dict[RequestType, list[tuple[LoadedPlugin, Any]]] = {}
-
-    @property
-    def memo_hits(self) -> int:
-        """How many requests needed no plugin."""
-        return self._memo.hits
 
     def _refresh(self) -> None:
         if self._generation != self._host.generation:

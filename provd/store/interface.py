@@ -118,3 +118,49 @@ class Store(Protocol):
 
     async def set_parameter(self, name: str, value: Any) -> None:
         """Store one parameter durably; None is a value like any other."""
+
+
+@attrs.frozen(slots=True)
+class Changed:
+    """Something that was written: a document, now perhaps gone, or a parameter."""
+
+    collection: Collection | Literal["parameters"]
+    id: str
+    revision: int
+
+
+class SharedStore(Store, Protocol):
+    """A store that other processes, on any machine, write as well.
+
+    Change numbers are given out before the writes that bear them can be read, so a number may
+    become readable after a larger one. `changes` never misses one for that.
+    """
+
+    async def changes(self) -> list[Changed] | None:
+        """Return what anybody wrote since the last call, oldest first, this process included.
+
+        Every write that was acknowledged, to whomever, before this call began is in this answer or
+        in an earlier one. None when that cannot be told any more, after a long absence or for too
+        many writes: then everything remembered is in doubt. The first call returns an empty list.
+        """
+
+    async def claim(self, name: str, seconds: float) -> bool:
+        """Take `name` for this process, for so long; False while another process holds it.
+
+        Claiming again what this process holds extends it. The database's clock decides.
+        """
+
+    async def release(self, name: str) -> None:
+        """Give a claimed name back; nothing happens if it is not held any more."""
+
+    async def put_archive(self, name: str, content: bytes) -> None:
+        """Keep a file for all nodes, in place of an older one of that name."""
+
+    async def get_archive(self, name: str) -> bytes | None:
+        """Return a kept file, None if there is none, or it is damaged."""
+
+    async def archives(self) -> dict[str, str]:
+        """Return the SHA-256 (hex) of every kept file, by name."""
+
+    async def delete_archive(self, name: str) -> None:
+        """Forget a kept file, if there is one."""

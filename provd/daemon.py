@@ -28,14 +28,19 @@ from provd.compat.quirks import quirk
 from provd.errors import AuthUnavailable, ProvdError, SettingsError
 from provd.http.site import PhoneResource, PhoneSite
 from provd.manager.base_documents import base_documents
+from provd.manager.dhcp_events import DhcpEvents
 from provd.manager.extraction import Extraction
 from provd.manager.files import FileCache, Files
+from provd.manager.history import History
 from provd.manager.jobs import Jobs
+from provd.manager.journal import Journal
 from provd.manager.limits import CreationLimits
 from provd.manager.manager import Change, DeviceManager
+from provd.manager.metrics import Metrics
 from provd.manager.parameters import Parameters
 from provd.manager.pipeline import Pipeline
 from provd.manager.plugins import PluginManager
+from provd.manager.preview import Previews
 from provd.manager.rendering import RenderStates
 from provd.manager.tenants import TenantRemoval, TenantSync
 from provd.manager.watchdog import StallWatchdog
@@ -202,6 +207,18 @@ class Daemon(service.MultiService):
             jobs=self._jobs,
             in_thread=self._in_thread,
         )
+        self._history = History(limits.history_per_device, limits.history_entries)
+        self._metrics = Metrics()
+        self._journal = Journal(self._history, self._metrics)
+        self._previews = Previews(
+            reactor=reactor,
+            manager=self._manager,
+            parameters=self._parameters,
+            command=(sys.executable, "-m", "provd.compat.preview"),
+            general_config=_as_dict(general),
+            plugin_config=settings.plugin_config,
+            base_raw_config=self._base_raw_config,
+        )
         self._watchdog = StallWatchdog(reactor, settings.logging.stall_threshold_ms / 1000)
         self._bus: BusConsumer | None = None
         self._tenant_sync: TenantSync | None = None
@@ -209,6 +226,7 @@ class Daemon(service.MultiService):
             self._follow_tenants(self._authorizer)
         # Last, as files of the operator are executed: all that a stop needs is there.
         self._pipeline = self._make_pipeline()
+        self._dhcp_events = DhcpEvents(self._pipeline, self._journal)
 
     def _make_pipeline(self) -> Pipeline:
         general, limits = self._settings.general, self._settings.limits
@@ -488,7 +506,7 @@ class Daemon(service.MultiService):
                 general.http_listen_port, general.http_listen_interface, 0
             )
         if self._tftp is not None:
-            self._tftp.handler = TftpFront(self._pipeline, self._files)
+            self._tftp.handler = TftpFront(self._pipeline, self._files, self._journal)
         self._rest_port = await self._listen_on(
             self._rest_endpoint(), RestSite(self._make_api().resource()), "the REST API"
         )
@@ -498,6 +516,7 @@ class Daemon(service.MultiService):
             pipeline=self._pipeline,
             files=self._files,
             parameters=self._parameters,
+            journal=self._journal,
             trusted_proxies=trusted_proxies,
             url_key=self._settings.general.http_auth_strategy == "url_key",
         )
@@ -536,7 +555,9 @@ class Daemon(service.MultiService):
         return build_api(
             authorizer=self._authorizer,
             manager=self._manager,
-            pipeline=self._pipeline,
+            dhcp_events=self._dhcp_events,
+            history=self._history,
+            previews=self._previews,
             plugins=self._plugins,
             parameters=self._parameters,
             jobs=self._jobs,

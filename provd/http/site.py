@@ -24,6 +24,7 @@ from twisted.web.http import NOT_MODIFIED, HTTPChannel
 from provd.errors import ClientAddressError, StoreError, TooBusy
 from provd.http.address import forwarded_address
 from provd.logs import escape
+from provd.manager.journal import why_nowhere
 from provd.model.documents import copy_json
 from provd.model.requests import RequestType
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from provd.manager.files import CachedFile, Files
+    from provd.manager.journal import Journal
     from provd.manager.parameters import Parameters
     from provd.manager.pipeline import Identified, Pipeline
 
@@ -216,10 +218,12 @@ class PhoneResource(resource.Resource):
         pipeline: Pipeline,
         files: Files,
         parameters: Parameters,
+        journal: Journal,
         trusted_proxies: int,
         url_key: bool,
     ) -> None:
         super().__init__()
+        self._journal = journal
         self._pipeline = pipeline
         self._files = files
         self._parameters = parameters
@@ -238,12 +242,18 @@ class PhoneResource(resource.Resource):
             except ClientAddressError as error:
                 logger.warning("a request is refused: %s", error)
                 code = 400 if values and any(values) else 500
-                return self._answer(request, _page(code, "Refused", "The client is not known."))
+                return self._answer(
+                    request,
+                    _page(code, "Refused", "The client is not known."),
+                    "the client's address is not known",
+                )
         else:
             request.client_address = request.getClientIP()
         if self._url_key and not self._take_key(request):
             request.path = b"(without a valid key)"  # for the log: it may be nearly one
-            return self._answer(request, _page(404, "Not Found", _NOWHERE))
+            return self._answer(
+                request, _page(404, "Not Found", _NOWHERE), "no valid provisioning key"
+            )
         try:
             filename = request.path.rsplit(b"/", 1)[-1].decode("ascii")
             for segment in request.segments:
@@ -391,13 +401,15 @@ class PhoneResource(resource.Resource):
         request.plugin_id = loaded.id if loaded is not None else None
         device = identified.device
         service = loaded.plugin.http_service if loaded is not None else None
-        if (
-            loaded is None
-            or service is None
-            or not self._may_see(request, identified)
-            or not await self._may_open(request, service)
-        ):
-            self._finish(request, _page(404, "Not Found", _NOWHERE), identified)
+        refused = None
+        if loaded is None or service is None:
+            refused = why_nowhere(device, has_plugin=loaded is not None, protocol="HTTP")
+        elif not self._may_see(request, identified):
+            refused = "the provisioning key is not that of the device's tenant"
+        elif not await self._may_open(request, service):
+            refused = "the file is another tenant's"
+        if loaded is None or service is None or refused is not None:
+            self._finish(request, _page(404, "Not Found", _NOWHERE), identified, refused)
             return
         request.prov_dev = copy_json(device) if device is not None else None
         self._pipeline.log_if_sensitive(loaded, filename, request.client_address)
@@ -434,25 +446,37 @@ class PhoneResource(resource.Resource):
                 current = await current
         return current
 
-    def _answer(self, request: PhoneHttpRequest, page: Any) -> Any:
+    def _answer(self, request: PhoneHttpRequest, page: Any, refused: str | None = None) -> Any:
         body = page.render(request)
-        self._log(request, None, len(body))
+        self._log(request, None, len(body), refused)
         return body
 
-    def _finish(self, request: PhoneHttpRequest, target: Any, identified: Identified) -> None:
+    def _finish(
+        self,
+        request: PhoneHttpRequest,
+        target: Any,
+        identified: Identified,
+        refused: str | None = None,
+    ) -> None:
         body = target.render(request)
         if body is server.NOT_DONE_YET:
             request.notifyFinish().addBoth(lambda _: self._log(request, identified, None))
             return
         if isinstance(body, str):
             body = body.encode()
-        self._send(request, body, identified)
+        self._send(request, body, identified, refused)
 
-    def _send(self, request: PhoneHttpRequest, body: bytes, identified: Identified) -> None:
+    def _send(
+        self,
+        request: PhoneHttpRequest,
+        body: bytes,
+        identified: Identified,
+        refused: str | None = None,
+    ) -> None:
         if request.code != NOT_MODIFIED:
             request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(body)])
         request.write(body)
-        self._log(request, identified, len(body))
+        self._log(request, identified, len(body), refused)
         request.finish()
 
     def _failed(self, failure: Any, request: PhoneHttpRequest) -> None:
@@ -482,22 +506,25 @@ class PhoneResource(resource.Resource):
         self._log(request, None, len(body))
         request.finish()
 
-    @staticmethod
-    def _log(request: PhoneHttpRequest, identified: Identified | None, size: int | None) -> None:
-        if not logger.isEnabledFor(logging.INFO):
-            return
-        device = identified.device if identified is not None else None
-        device = device or {}
-        logger.info(
-            "<%d> http %s %s %s: %d, %s bytes in %.1f ms, device %s, mac %s, plugin %s",
-            identified.number if identified is not None else 0,
+    def _log(
+        self,
+        request: PhoneHttpRequest,
+        identified: Identified | None,
+        size: int | None,
+        refused: str | None = None,
+    ) -> None:
+        code = request.code
+        if refused is None and code >= 400:
+            refused = "there is no such file" if code == 404 else "it failed, see the log"
+        self._journal.answered(
+            "http",
             request.client_address,
             request.method.decode("latin-1"),
-            escape(request.path.decode("latin-1")),
-            request.code,
+            request.path.decode("latin-1"),
+            str(code),
             request.sentLength if size is None else size,
-            (time.perf_counter() - request.started) * 1000,
-            device.get("id"),
-            device.get("mac"),
-            identified.loaded.id if identified is not None and identified.loaded else None,
+            time.perf_counter() - request.started,
+            identified,
+            served=code < 400,
+            refused=refused,
         )

@@ -167,8 +167,12 @@ class DeviceManager:
             query = attrs.evolve(query, selector=_within(tenants, query.selector))
         return [record.document for record in await self._store.find("devices", query)]
 
-    async def count_devices(self, selector: Mapping[str, Any]) -> int:
-        """Return how many devices match."""
+    async def count_devices(
+        self, selector: Mapping[str, Any], tenants: Collection[str] | None = None
+    ) -> int:
+        """Return how many devices of `tenants` match."""
+        if tenants is not None:
+            selector = _within(tenants, selector)
         return await self._store.count("devices", selector)
 
     # Changing devices
@@ -406,6 +410,13 @@ class DeviceManager:
         self.configs.cache.written(record.document, None)
 
     # Rendering
+
+    async def planned(
+        self, device_id: str, visible: Collection[str] | None = None
+    ) -> tuple[Document, Plan]:
+        """Return a device and what it would be rendered from now; DeviceNotFound."""
+        record = await self._require(device_id, visible)
+        return record.document, await self._plan(record.document)
 
     async def _plan(self, device: Document, unsaved: Document | None = None) -> Plan:
         """Read what `device` would be rendered from; no await lies between the readings."""
@@ -772,6 +783,10 @@ class DeviceManager:
     async def find_configs(self, query: Query) -> list[Document]:
         """Return the configs that match, as `query` orders and cuts them."""
         return [record.document for record in await self._store.find("configs", query)]
+
+    async def count_configs(self, selector: Mapping[str, Any]) -> int:
+        """Return how many configs match."""
+        return await self._store.count("configs", selector)
 
     async def raw_config(self, config_id: str) -> Document:
         """Return a config flattened with its ancestors; ConfigNotFound if there is none."""

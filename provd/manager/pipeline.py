@@ -53,6 +53,8 @@ class Identified:
     info: Info
     record: Record | None
     loaded: LoadedPlugin | None
+    found_by: str | None = None
+    """What told which device it is: mac, sn, uuid, ip, `new device`, or a custom stage's name."""
 
     @property
     def device(self) -> dict[str, Any] | None:
@@ -118,7 +120,7 @@ class Pipeline:
         info = self._extraction.remembered(kind, request)
         if info is None:
             return None
-        record = self._peek(info, ip)
+        record, found_by = self._peek(info, ip)
         if record is None:
             return None
         device = record.document
@@ -127,7 +129,7 @@ class Pipeline:
         plugin_id = device.get("plugin")
         loaded = self._host.get(plugin_id) if plugin_id else None
         if loaded is None:
-            return Identified(self._next_number(), info, record, None)
+            return Identified(self._next_number(), info, record, None, found_by)
         verified = self._manager.fresh(record, loaded)
         if verified is None:
             return None
@@ -136,9 +138,9 @@ class Pipeline:
             username = sip_username(config.document if config is not None else None)
             if username is not None and username != device.get("remote_state_sip_username"):
                 return None
-        return Identified(self._next_number(), info, record, loaded)
+        return Identified(self._next_number(), info, record, loaded, found_by)
 
-    def _peek(self, info: Info, ip: str) -> Record | None:
+    def _peek(self, info: Info, ip: str) -> tuple[Record | None, str | None]:
         devices = self._manager.devices
         for key in (*self._keys, "ip"):
             value = ip if key == "ip" else info.get(key)
@@ -146,13 +148,13 @@ class Pipeline:
                 continue
             ids = devices.peek_ids(key, value)
             if ids is None or (key == "ip" and len(ids) != 1):
-                return None
+                break
             if ids:
                 record = devices.peek(ids[0])
                 if record is not None and key == "ip" and _contradicts(record.document, info):
-                    return None
-                return record
-        return None
+                    break
+                return record, key
+        return None, None
 
     def _is_current(self, info: Info, ip: str, device: dict[str, Any]) -> bool:
         if device.get("ip") != ip or not device.get("plugin") or not device.get("config"):
@@ -177,7 +179,7 @@ class Pipeline:
         key = next(known, None)
         phone = (key, info[key]) if key is not None else ("ip", ip)
         # A phone that hangs up must not leave its device half-made.
-        record = await finish(self._settle(phone, number, info, kind, request, filename))
+        record, found_by = await finish(self._settle(phone, number, info, kind, request, filename))
         loaded = self._host.get(record.document.get("plugin")) if record is not None else None
         if (
             record is not None
@@ -187,7 +189,7 @@ class Pipeline:
         ):
             record = await self._manager.refresh(record.id)
             loaded = self._host.get(record.document.get("plugin")) if record else None
-        return Identified(number, info, record, loaded)
+        return Identified(number, info, record, loaded, found_by)
 
     async def _settle(
         self,
@@ -197,18 +199,26 @@ class Pipeline:
         kind: RequestType,
         request: Any,
         filename: str | None,
-    ) -> Record | None:
-        """Find or make the device of a phone and bring it up to date; one at a time per phone."""
+    ) -> tuple[Record | None, str | None]:
+        """Find or make the device of a phone and bring it up to date; one at a time per phone.
+
+        Returns what it was found by, too.
+        """
         async with self._locks.hold(phone):
-            record = await self._retrieve(info)
-            logger.debug("<%d> retrieved device id: %s", number, record.id if record else None)
+            record, found_by = await self._retrieve(info)
+            logger.debug(
+                "<%d> retrieved device id: %s by %s",
+                number,
+                record.id if record else None,
+                found_by,
+            )
             if record is None and self._creates:
-                record = await self.create(info)
+                record, found_by = await self.create(info), "new device"
             if record is not None and self._updater is not None:
                 record = await self._update_by_object(record, info, kind, request, filename)
             elif record is not None:
                 record = await self._update(record, info, filename)
-        return record
+        return record, found_by if record is not None else None
 
     async def _ask(self, stage: str, method: Callable[..., Any], *args: Any) -> Any:
         """Return what a request-processing file's object gives; ProvdError if it fails."""
@@ -243,18 +253,18 @@ class Pipeline:
             raise ProvdError("the retriever gave something that is not a device with an id")
         return await self._manager.devices.get(device["id"])
 
-    async def _retrieve(self, info: Info) -> Record | None:
+    async def _retrieve(self, info: Info) -> tuple[Record | None, str]:
         if self._retriever is not None:
-            return await self._retrieve_by_object(info)
+            return await self._retrieve_by_object(info), "retriever"
         devices = self._manager.devices
         for key in self._keys:
             value = info.get(key)
             if isinstance(value, str):
                 found = await devices.by_key(key, value)
                 if found:
-                    return found[0]
+                    return found[0], key
         if not info.get("ip"):
-            return None
+            return None, "ip"
         ids = devices.peek_ids("ip", info["ip"])
         if ids is not None and len(ids) < _MAX_CANDIDATES:
             same_ip = await devices.by_key("ip", info["ip"])
@@ -270,7 +280,7 @@ class Pipeline:
                 len(candidates),
                 info["ip"],
             )
-        return candidates[0] if len(candidates) == 1 else None
+        return candidates[0] if len(candidates) == 1 else None, "ip"
 
     async def create(self, info: Info) -> Record | None:
         """Create a device of `info`, within the limits; None, with a log line, if that fails."""

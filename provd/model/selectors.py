@@ -213,6 +213,11 @@ class Query:
     skip: int = 0
     limit: int | None = None
 
+    @property
+    def is_page(self) -> bool:
+        """Whether it may leave out documents that match."""
+        return self.skip > 0 or bool(self.limit)
+
 
 def apply(documents: Iterable[Document], query: Query) -> list[dict[str, Any]]:
     """Return what `query` asks of `documents`, in their order unless it sorts; sorting is stable.

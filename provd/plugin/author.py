@@ -21,7 +21,7 @@ from provd.plugin.lint import lint, render
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from provd.plugin.lint import Quirk
+    from provd.plugin.sandbox import Quirk
 
 
 def _say(text: str) -> None:

@@ -10,14 +10,11 @@ import json
 import logging
 import os
 import re
-import shutil
-import tempfile
 import traceback
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import jinja2
-from twisted.internet import defer
 
 from provd.errors import InvalidDocument, PluginError, ProvdError
 from provd.model.documents import copy_json
@@ -29,23 +26,22 @@ from provd.plugin.filters import build_filter
 from provd.plugin.firmware import FetchfwPluginHelper
 from provd.plugin.host import LoadedPlugin, PluginHost, is_below
 from provd.plugin.pkgdefs import read_packages
-from provd.settings import keys
+from provd.plugin.sandbox import (
+    BASE_RAW_CONFIG,
+    Quirk,
+    configure,
+    copied,
+    loadable,
+    marks,
+    served_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    Quirk = Callable[[str, str, str, dict[str, Any]], None]
-
 Document = dict[str, Any]
 
-BASE_RAW_CONFIG: Document = {
-    "ip": "192.0.2.1",
-    "http_port": 8667,
-    "tftp_port": 69,
-    "http_base_url": "http://192.0.2.1:8667",
-}
 _PASSWORD = "p4ss-of-line"  # noqa: S105 - looked for in files that everybody may read
-_MAX_COPIED = 1024 * 1024
 _ANY = "*"
 _MODEL = re.compile(r"([^,]+), ([^,]+), ([^,]+)")
 _DESCRIPTION = re.compile(r"description_[a-z]{2,3}(_[A-Z]{2})?")
@@ -72,106 +68,6 @@ _CAPABILITIES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "type": (lambda value: value in _TYPES, " or ".join(_TYPES)),
     "protocol": (lambda value: value in {"sip", "sccp"}, "sip or sccp"),
 }
-
-
-# A copy, loaded
-
-
-class _App:
-    """What plugins get as `app`; there are no devices, and nothing is sent."""
-
-    nat = 0
-    pg_mgr: ClassVar[dict[str, Any]] = {}
-    proxies: ClassVar[dict[str, str]] = {}
-
-    def dev_update(self, device: Document) -> defer.Deferred[None]:  # noqa: ARG002
-        return defer.succeed(None)
-
-    def sip_notify(self, *args: Any) -> defer.Deferred[None]:  # noqa: ARG002
-        return defer.succeed(None)
-
-
-@contextlib.contextmanager
-def _copied(plugin_dir: str) -> Iterator[str]:
-    """Give the path of a copy of a plugin; its download cache and its firmware are left out."""
-    source = os.path.realpath(plugin_dir)
-    cache = os.path.join(source, "var", "cache")
-    served = os.path.join(source, "var", "")
-
-    def leave_out(directory: str, names: list[str]) -> list[str]:
-        if directory == cache:
-            return names
-        if not directory.startswith(served):
-            return []
-        paths = ((name, os.path.join(directory, name)) for name in names)
-        return [
-            name
-            for name, path in paths
-            if os.path.isfile(path) and os.path.getsize(path) > _MAX_COPIED
-        ]
-
-    with tempfile.TemporaryDirectory(prefix="provd-plugin-") as scratch:
-        copy = os.path.join(os.path.realpath(scratch), os.path.basename(source))
-        shutil.copytree(source, copy, ignore=leave_out)
-        for name in builder.STANDARD_DIRECTORIES:
-            os.makedirs(os.path.join(copy, name), exist_ok=True)
-        yield copy
-
-
-@contextlib.contextmanager
-def _host(copy: str, settings: Document, quirk: Quirk | None) -> Iterator[PluginHost]:
-    directory, plugin_id = os.path.split(copy)
-    general = {
-        name.removeprefix("general."): default
-        for name, default, _ in keys()
-        if name.startswith("general.")
-    }
-    host = PluginHost(
-        directory,
-        general_config={**general, "proxies": _App.proxies},
-        plugin_config={plugin_id: settings},
-        base_raw_config=BASE_RAW_CONFIG,
-        quirk=quirk,
-    )
-    host.app = _App()
-    try:
-        yield host
-    finally:
-        host.close()
-
-
-def _written(copy: str) -> dict[str, tuple[int, ...]]:
-    """Return the paths below `var` of a plugin, with what changes when they are written."""
-    found: dict[str, tuple[int, ...]] = {}
-    for root, directories, names in os.walk(os.path.join(copy, "var")):
-        if root == os.path.join(copy, "var"):
-            directories[:] = [name for name in directories if name != "cache"]
-        for name in names:
-            path = os.path.join(root, name)
-            status = os.lstat(path)
-            found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return found
-
-
-def _configure(
-    host: PluginHost, loaded: LoadedPlugin, device: Document, raw_config: Document
-) -> dict[str, bytes]:
-    """Return path -> content of the files that a device gets; PluginError if it is refused."""
-    before = _written(loaded.directory)
-    paths = host.recorded(loaded, "configure", copy_json(device), copy_json(raw_config))
-    after = _written(loaded.directory)
-    changed = {path for path, mark in after.items() if before.get(path) != mark}
-    contents = {}
-    for path in sorted(filter(os.path.isfile, {*paths, *changed})):
-        with open(path, "rb") as stream:
-            contents[path] = stream.read()
-    return contents
-
-
-def _name(loaded: LoadedPlugin, path: str) -> str:
-    """Return a path as phones ask for it, where they can."""
-    served = os.path.join(loaded.directory, "var", "tftpboot")
-    return os.path.relpath(path, served if is_below(served, path) else loaded.directory)
 
 
 def _reason(error: BaseException, copy: str) -> str:
@@ -385,7 +281,7 @@ def lint(plugin_dir: str, quirk: Quirk | None = None) -> list[Finding]:
     if not os.path.isfile(os.path.join(plugin_dir, PLUGIN_INFO)):
         raise InvalidDocument(f"there is no {PLUGIN_INFO} in {plugin_dir}")
     findings = _Findings()
-    with _copied(plugin_dir) as copy, _host(copy, {}, quirk) as host, _hushed():
+    with copied(plugin_dir) as copy, loadable(copy, {}, quirk) as host, _hushed():
         info = _check_info(copy, findings)
         try:
             loaded = host.load(os.path.basename(copy))
@@ -537,9 +433,9 @@ def _check_rendering(
         place = f"{model}, {name} config"
         first, second = model.device(1), model.device(2)
         try:
-            files = _configure(host, loaded, first, raw_config)
-            again = _configure(host, loaded, first, raw_config)
-            others = _configure(host, loaded, second, raw_config)
+            files = configure(host, loaded, first, raw_config)
+            again = configure(host, loaded, first, raw_config)
+            others = configure(host, loaded, second, raw_config)
             _check_files(host, loaded, first, files, place, findings)
             host.call(loaded, "deconfigure", copy_json(first))
             host.call(loaded, "deconfigure", copy_json(second))
@@ -607,21 +503,23 @@ def render(
     `config` is a raw config, or a config document; without one, the device is a new phone. Vendor
     and version are those of the model in `plugin-info`. PluginError, InvalidDocument.
     """
-    with _copied(plugin_dir) as copy, _host(copy, dict(settings or {}), quirk) as host:
-        before = _written(copy)
+    with copied(plugin_dir) as copy, loadable(copy, dict(settings or {}), quirk) as host:
+        before = marks(copy)
         loaded = host.load(os.path.basename(copy))
         common = {}
-        for path, mark in _written(copy).items():
+        for path, mark in marks(copy).items():
             if before.get(path) != mark:
                 with open(path, "rb") as stream:
-                    common[_name(loaded, path)] = stream.read()
+                    common[served_name(loaded, path)] = stream.read()
         known = next((entry for entry in _models(loaded.info) if entry.name == model), None)
         info = known.info() if known is not None else {"model": model}
         if version is not None:
             info["version"] = version
         raw_config = _raw_config(config, known.capability if known is not None else {})
-        own = _configure(host, loaded, _device(info, mac), raw_config)
-        return Rendered(common, {_name(loaded, path): content for path, content in own.items()})
+        own = configure(host, loaded, _device(info, mac), raw_config)
+        return Rendered(
+            common, {served_name(loaded, path): content for path, content in own.items()}
+        )
 
 
 def _raw_config(config: Mapping[str, Any] | None, capability: Mapping[str, Any]) -> Document:

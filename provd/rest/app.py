@@ -106,6 +106,8 @@ class Action:
     content_type: str = attrs.field(default=MEDIA_TYPE, kw_only=True)
     arguments: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Of the query."""
+    guarded: Mapping[str, str] = attrs.field(factory=dict, kw_only=True)
+    """Arguments of the query that need an ACL of their own where they are `true`."""
     errors: tuple[int, ...] = attrs.field(default=(), kw_only=True)
     """Statuses beside those that follow from all this."""
 
@@ -146,11 +148,12 @@ async def encode_in_slices(
     document: Any, pause: Callable[[], Awaitable[None]], at_once: int = 100
 ) -> bytes:
     """Return what `encode` does; a listing takes slices of time, with a pause after each."""
-    if not (isinstance(document, dict) and len(document) == 1):
-        return encode(document)
-    ((key, values),) = document.items()
+    key, values = (
+        next(iter(document.items()), ("", None)) if isinstance(document, dict) else ("", 0)
+    )
     if not isinstance(values, list) or len(values) <= at_once:
         return encode(document)
+    rest = encode({name: value for name, value in document.items() if name != key})[1:]
     pieces = []
     began = time.perf_counter()
     for start in range(0, len(values), at_once):
@@ -158,7 +161,8 @@ async def encode_in_slices(
         if time.perf_counter() - began > SLICE_SECONDS:
             await pause()
             began = time.perf_counter()
-    return b"".join((b"{", encode(key), b":[", b",".join(pieces), b"]}"))
+    comma = b"" if rest == b"}" else b","
+    return b"".join((b"{", encode(key), b":[", b",".join(pieces), b"]", comma, rest))
 
 
 def decode(content: bytes) -> Any:
@@ -336,10 +340,18 @@ class RestApi:
         names = dict(params)
         if "{tenant_uuid}" in action.access:
             names["tenant_uuid"] = await self._authorizer.tenant(token, tenant)
-        access = action.access.format_map(
-            {name: value.replace(".", "_") for name, value in names.items()}
-        )
-        return await self._authorizer.authorize(token, access, tenant)
+        names = {name: value.replace(".", "_") for name, value in names.items()}
+        for argument, access in action.guarded.items():
+            if argument.encode("ascii") in (request.args or {}) and is_true(
+                request.args[argument.encode("ascii")][0].decode("latin-1")
+            ):
+                await self._authorizer.authorize(token, access.format_map(names), tenant)
+        return await self._authorizer.authorize(token, action.access.format_map(names), tenant)
+
+
+def is_true(text: str) -> bool:
+    """Tell whether a query argument says true."""
+    return text.lower() == "true"
 
 
 def _kept(work: defer.Deferred[bytes]) -> defer.Deferred[bytes]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
 from provd.rest.listing import LISTING, parse_query, shown
-from provd.rest.schemas import ANY, ID, envelope, list_of, ref
+from provd.rest.schemas import ANY, ID, envelope, listing, ref
 
 if TYPE_CHECKING:
     from provd.manager.manager import DeviceManager
@@ -37,7 +37,7 @@ class ConfigsResource:
                         "provd.cfg_mgr.configs.read",
                         self.find,
                         "List configs.",
-                        gives=envelope("configs", list_of(ref("Config"))),
+                        gives=listing("configs", ref("Config")),
                         arguments=LISTING,
                         errors=(400,),
                     ),
@@ -102,7 +102,10 @@ class ConfigsResource:
         """List configs."""
         query = parse_query(call.args)
         configs = await self._manager.find_configs(query)
-        return Reply(document={"configs": shown(configs, query)})
+        total = len(configs)
+        if query.is_page:
+            total = await self._manager.count_configs(query.selector)
+        return Reply(document={"configs": shown(configs, query), "total": total})
 
     async def insert(self, call: Call) -> Reply:
         """Create a config."""

@@ -10,7 +10,7 @@ import yaml
 
 from provd import __version__
 from provd.rest.app import MEDIA_TYPE, ROOT, Action, Call, Reply, Route
-from provd.rest.schemas import SCHEMAS, Schema
+from provd.rest.schemas import OBJECT, SCHEMAS, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ SCHEME = "X-Auth-Token"
 _TITLE = "provd"
 _TENANT = "The tenant to act for; that of the token if it is absent."
 _VARIABLE = re.compile(r"<(\w+)>")
-_ERRORS = {
+ERRORS = {
     400: "The body or a selector breaks a rule; the text says which.",
     401: "The token is missing, unknown or expired, or does not allow this.",
     403: "The document may not be deleted.",
@@ -32,9 +32,10 @@ _ERRORS = {
     415: f"Only {MEDIA_TYPE} is taken.",
     500: "The daemon failed; its log has the details.",
     503: "The store or the authentication service does not answer; ask again later.",
+    507: "The disk is full.",
 }
-_SUCCESS = {200: "What was asked for.", 201: "Created, or begun.", 204: "Done."}
-_ARGUMENTS = {
+SUCCESS = {200: "What was asked for.", 201: "Created, or begun.", 204: "Done."}
+ARGUMENTS = {
     "q": "A selector, in JSON.",
     "q64": "A selector, in JSON, in base64; wins over q.",
     "fields": "Dotted keys to show, separated by commas; the id is always shown.",
@@ -42,11 +43,17 @@ _ARGUMENTS = {
     "limit": "How many documents to show at most; 0 for all.",
     "sort": "A dotted key to sort by, as text.",
     "sort_ord": "ASC or DESC.",
+    "passwords": "true: do not mask passwords; needs an access of its own.",
     "recurse": "true: the documents of the tenants below the request tenant, too.",
 }
 
 
-def _operations(routes: Sequence[Route]) -> Iterator[tuple[str, list[str], str, Action]]:
+def group(path: str) -> str:
+    """Return the name of the group that a path belongs to."""
+    return path.split("/")[1] or "provd"
+
+
+def operations(routes: Sequence[Route]) -> Iterator[tuple[str, list[str], str, Action]]:
     """Yield path with `{name}` variables, their names, method in lower case, and action."""
     for route in routes:
         path = _VARIABLE.sub(r"{\1}", route.path.removeprefix(ROOT)) or "/"
@@ -59,16 +66,17 @@ def _common(path: str, method: str, action: Action) -> dict[str, Any]:
     return {
         "operationId": "_".join([method, *re.findall(r"\w+", path)]),
         "summary": action.summary,
-        "tags": [path.split("/")[1] or "provd"],
+        "tags": [group(path)],
         "security": [] if action.access is None else [{SCHEME: []}],
         **({} if action.access is None else {"description": f"Access: `{action.access}`"}),
     }
 
 
-def _errors(variables: list[str], method: str, action: Action) -> list[int]:
+def errors(variables: list[str], method: str, action: Action) -> list[int]:
+    """Return the statuses of all refusals that an action knows."""
     found = set(action.errors)
     if action.access is not None:
-        found |= {401, 503} | ({406} if method == "get" else set())
+        found |= {401, 503} | ({406} if method == "get" else {507})
     if variables:
         found.add(404)
     if action.takes is not None:
@@ -76,28 +84,48 @@ def _errors(variables: list[str], method: str, action: Action) -> list[int]:
     return sorted(found)
 
 
-def _placed(schema: Any, place: str) -> Any:
-    """Return `schema` with references that lead to `place`."""
+def _placed(schema: Any, place: str, nullable: str = "nullable") -> Any:
+    """Return `schema` with references that lead to `place`, and that name for `nullable`."""
     if isinstance(schema, dict):
         return {
-            key: f"{place}{value}" if key == "$ref" else _placed(value, place)
+            (nullable if key == "nullable" else key): (
+                f"{place}{value}" if key == "$ref" else _placed(value, place, nullable)
+            )
             for key, value in schema.items()
         }
     if isinstance(schema, list):
-        return [_placed(member, place) for member in schema]
+        return [_placed(member, place, nullable) for member in schema]
     return schema
+
+
+def given(action: Action) -> Schema | None:
+    """Return the schema of an answer; where `fields` cuts documents, no member must be there."""
+    if action.gives is None or "fields" not in action.arguments:
+        return action.gives
+
+    def cut(schema: Any) -> Any:
+        name = schema.get("$ref")
+        if name is not None and "required" in SCHEMAS[name]:
+            return {key: value for key, value in SCHEMAS[name].items() if key != "required"}
+        return {**schema, "items": cut(schema["items"])} if "items" in schema else schema
+
+    properties = {key: cut(schema) for key, schema in action.gives["properties"].items()}
+    return {**action.gives, "properties": properties}
 
 
 def swagger(routes: Sequence[Route]) -> dict[str, Any]:
     """Return the Swagger 2.0 document."""
-    place = "#/definitions/"
+
+    def placed(schema: Any) -> Any:
+        return _placed(schema, "#/definitions/", "x-nullable")  # 2.0 itself has no word for it
+
     paths: dict[str, dict[str, Any]] = {}
-    for path, variables, method, action in _operations(routes):
+    for path, variables, method, action in operations(routes):
         parameters: list[dict[str, Any]] = [
             {"name": name, "in": "path", "required": True, "type": "string"} for name in variables
         ]
         parameters += [
-            {"name": name, "in": "query", "type": "string", "description": _ARGUMENTS[name]}
+            {"name": name, "in": "query", "type": "string", "description": ARGUMENTS[name]}
             for name in action.arguments
         ]
         if action.access is not None:
@@ -105,17 +133,17 @@ def swagger(routes: Sequence[Route]) -> dict[str, Any]:
         operation = _common(path, method, action)
         if action.takes is not None:
             operation["consumes"] = [MEDIA_TYPE]
-            schema = _placed(action.takes, place)
+            schema = placed(action.takes)
             parameters.append({"name": "body", "in": "body", "required": True, "schema": schema})
         operation["produces"] = [action.content_type]
-        success: dict[str, Any] = {"description": _SUCCESS[action.status]}
-        if action.gives is not None:
-            success["schema"] = _placed(action.gives, place)
+        success: dict[str, Any] = {"description": SUCCESS[action.status]}
+        if (schema := given(action)) is not None:
+            success["schema"] = placed(schema)
         if action.status == 201:
             success["headers"] = {"Location": {"type": "string"}}
         responses = {str(action.status): success}
-        for status in _errors(variables, method, action):
-            responses[str(status)] = {"description": _ERRORS[status]}
+        for status in errors(variables, method, action):
+            responses[str(status)] = {"description": ERRORS[status]}
         paths.setdefault(path, {})[method] = {
             **operation,
             "parameters": parameters,
@@ -136,7 +164,7 @@ def swagger(routes: Sequence[Route]) -> dict[str, Any]:
             }
         },
         "paths": paths,
-        "definitions": _placed(SCHEMAS, place),
+        "definitions": placed(SCHEMAS),
     }
 
 
@@ -149,7 +177,7 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
 
     text = content("text/plain", {"type": "string"})
     paths: dict[str, dict[str, Any]] = {}
-    for path, variables, method, action in _operations(routes):
+    for path, variables, method, action in operations(routes):
         parameters: list[dict[str, Any]] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in variables
@@ -159,7 +187,7 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
                 "name": name,
                 "in": "query",
                 "schema": {"type": "string"},
-                "description": _ARGUMENTS[name],
+                "description": ARGUMENTS[name],
             }
             for name in action.arguments
         ]
@@ -171,14 +199,14 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
                 "required": True,
                 "content": content(MEDIA_TYPE, action.takes),
             }
-        success: dict[str, Any] = {"description": _SUCCESS[action.status]}
-        if action.gives is not None:
-            success["content"] = content(action.content_type, action.gives)
+        success: dict[str, Any] = {"description": SUCCESS[action.status]}
+        if (schema := given(action)) is not None:
+            success["content"] = content(action.content_type, schema)
         if action.status == 201:
             success["headers"] = {"Location": {"schema": {"type": "string"}}}
         operation["responses"] = {str(action.status): success} | {
-            str(status): {"description": _ERRORS[status], "content": text}
-            for status in _errors(variables, method, action)
+            str(status): {"description": ERRORS[status], "content": text}
+            for status in errors(variables, method, action)
         }
         paths.setdefault(path, {})[method] = operation
     return {
@@ -225,7 +253,7 @@ def description_routes(routes: Sequence[Route]) -> list[Route]:
             None,
             get,
             f"Describe the API in {what}.",
-            gives={"type": "string"},
+            gives=OBJECT,
             content_type="text/yaml",
         )
         return Route(f"{ROOT}/api/{name}", {"GET": action})

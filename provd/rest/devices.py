@@ -10,17 +10,18 @@ from twisted.internet import defer
 from provd.errors import DeviceNotFound, InvalidDocument, ProvdError
 from provd.manager.operations import PROGRESS, SUCCESS, Operation, Operations
 from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
-from provd.model.requests import RequestType
-from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
+from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point, is_true
 from provd.rest.errors import HttpError
 from provd.rest.listing import LISTING, parse_query, shown
 from provd.rest.operations import created, operation_route
-from provd.rest.schemas import ID, envelope, list_of, ref
+from provd.rest.schemas import ID, envelope, list_of, listing, ref
 
 if TYPE_CHECKING:
+    from provd.manager.dhcp_events import DhcpEvents
+    from provd.manager.history import History
     from provd.manager.jobs import Jobs
     from provd.manager.manager import DeviceManager
-    from provd.manager.pipeline import Pipeline
+    from provd.manager.preview import Previews
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,19 @@ PATH = f"{ROOT}/dev_mgr"
 class DevicesResource:
     """Devices; what a caller may see follows from the request tenant."""
 
-    def __init__(self, manager: DeviceManager, pipeline: Pipeline, jobs: Jobs, clock: Any) -> None:
+    def __init__(
+        self,
+        manager: DeviceManager,
+        dhcp_events: DhcpEvents,
+        history: History,
+        previews: Previews,
+        jobs: Jobs,
+        clock: Any,
+    ) -> None:
         self._manager = manager
-        self._pipeline = pipeline
+        self._dhcp_events = dhcp_events
+        self._history = history
+        self._previews = previews
         self._jobs = jobs
         self._synchronizations = Operations(clock)
 
@@ -56,7 +67,7 @@ class DevicesResource:
                         "provd.dev_mgr.devices.read",
                         self.find,
                         "List devices.",
-                        gives=envelope("devices", list_of(ref("Device"))),
+                        gives=listing("devices", ref("Device")),
                         arguments=(*LISTING, "recurse"),
                         errors=(400,),
                     ),
@@ -87,6 +98,32 @@ class DevicesResource:
                         takes=envelope("device", ref("Device")),
                     ),
                     "DELETE": Action(f"{one}.delete", self.delete, "Delete a device.", status=204),
+                },
+            ),
+            Route(
+                f"{PATH}/devices/<device_id>/history",
+                {
+                    "GET": Action(
+                        f"{one}.history.read",
+                        self.history,
+                        "List the last requests and synchronisations of a device, newest first.",
+                        gives=envelope("history", list_of(ref("HistoryEntry"))),
+                        arguments=("limit",),
+                    )
+                },
+            ),
+            Route(
+                f"{PATH}/devices/<device_id>/preview",
+                {
+                    "GET": Action(
+                        f"{one}.preview.read",
+                        self.preview,
+                        "Show the files that a device would get now; nothing is touched.",
+                        gives=envelope("preview", ref("Preview")),
+                        arguments=("passwords",),
+                        guarded={"passwords": f"{one}.preview.passwords.read"},
+                        errors=(500, 503),
+                    )
                 },
             ),
             Route(
@@ -132,10 +169,13 @@ class DevicesResource:
     async def find(self, call: Call) -> Reply:
         """List the devices of the request tenant, and of those below it with `recurse`."""
         query = parse_query(call.args)
-        recurse = call.args.get("recurse", "").lower() == "true"
+        recurse = is_true(call.args.get("recurse", ""))
         tenants = await call.visible() if recurse else frozenset((call.tenant,))
         devices = await self._manager.find_devices(query, tenants)
-        return Reply(document={"devices": shown(devices, query)})
+        total = len(devices)
+        if query.is_page:
+            total = await self._manager.count_devices(query.selector, tenants)
+        return Reply(document={"devices": shown(devices, query), "total": total})
 
     async def insert(self, call: Call) -> Reply:
         """Create a device in the request tenant."""
@@ -147,6 +187,23 @@ class DevicesResource:
         """Read one device."""
         device = await self._manager.device(call.params["device_id"], await call.visible())
         return Reply(document={"device": device})
+
+    async def history(self, call: Call) -> Reply:
+        """List what happened to a device lately, on this node."""
+        device_id = call.params["device_id"]
+        await self._manager.device(device_id, await call.visible())
+        limit = max(parse_query(call.args).limit or 0, 0)
+        entries = self._history.of(device_id)[: limit or None]
+        return Reply(document={"history": [entry.as_document() for entry in entries]})
+
+    async def preview(self, call: Call) -> Reply:
+        """Show what would be rendered."""
+        preview = await self._previews.preview(
+            call.params["device_id"],
+            await call.visible(),
+            reveal=is_true(call.args.get("passwords", "")),
+        )
+        return Reply(document={"preview": preview})
 
     async def replace(self, call: Call) -> Reply:
         """Replace a device; a new one moves to the request tenant."""
@@ -201,13 +258,7 @@ class DevicesResource:
 
     async def dhcpinfo(self, call: Call) -> Reply:
         """Take note of a DHCP event; answers when that is done, whatever came of it."""
-        info = self._dhcp_info(call.member("dhcp_info", dict))
-        if info.operation == "commit":
-            request = {"ip": info.ip, "mac": info.mac, "options": info.options}
-            try:
-                await self._pipeline.identify(RequestType.DHCP, request, info.ip, None)
-            except ProvdError as error:
-                logger.warning("the DHCP event of %s is lost: %s", info.mac, error)
+        await self._dhcp_events.take(self._dhcp_info(call.member("dhcp_info", dict)))
         return Reply(204)
 
     @staticmethod

@@ -16,18 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from provd.auth.interface import Authorizer
+    from provd.manager.dhcp_events import DhcpEvents
+    from provd.manager.history import History
     from provd.manager.jobs import Jobs
     from provd.manager.manager import DeviceManager
     from provd.manager.parameters import Parameters
-    from provd.manager.pipeline import Pipeline
     from provd.manager.plugins import PluginManager
+    from provd.manager.preview import Previews
 
 
 def build_api(
     *,
     authorizer: Authorizer,
     manager: DeviceManager,
-    pipeline: Pipeline,
+    dhcp_events: DhcpEvents,
+    history: History,
+    previews: Previews,
     plugins: PluginManager,
     parameters: Parameters,
     jobs: Jobs,
@@ -57,7 +61,7 @@ def build_api(
                 )
             },
         ),
-        *DevicesResource(manager, pipeline, jobs, clock).routes(),
+        *DevicesResource(manager, dhcp_events, history, previews, jobs, clock).routes(),
         *ConfigsResource(manager).routes(),
         *PluginsResource(plugins, parameters, clock).routes(),
         *ConfigureResource(parameters).routes(),

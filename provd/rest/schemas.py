@@ -1,7 +1,7 @@
 """JSON schemas of the bodies that the API takes and gives, for its own description.
 
 They describe, and refuse nothing: the rules of documents are in `model`. `{"$ref": name}` stands
-for one of SCHEMAS; the description knows where it puts those.
+for one of SCHEMAS, and `nullable` is that of OpenAPI 3.0; the description knows how to put both.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from typing import Any
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
+TEXT_OR_NULL: Schema = {"type": "string", "nullable": True}
 OBJECT: Schema = {"type": "object"}
+BOOLEAN_WORD: Schema = {
+    "description": "A boolean; 0, 1 and words such as yes and no stand for one. Kept as it is."
+}
 ANY: Schema = {"description": "Any JSON; it is not looked at."}
 
 
@@ -28,6 +32,16 @@ def list_of(schema: Schema) -> Schema:
 def envelope(key: str, schema: Schema) -> Schema:
     """Return the schema of an object with one member that must be there."""
     return {"type": "object", "required": [key], "properties": {key: schema}}
+
+
+def listing(key: str, schema: Schema) -> Schema:
+    """Return the schema of a listing: documents, and how many match where a page was asked for."""
+    count: Schema = {"type": "integer", "description": "How many match, on all pages."}
+    return {
+        "type": "object",
+        "required": [key],
+        "properties": {key: list_of(schema), "total": count},
+    }
 
 
 def _map_of(schema: Schema) -> Schema:
@@ -50,11 +64,18 @@ SCHEMAS: dict[str, Schema] = {
         "type": "object",
         "description": "A phone. Members that are not listed are kept as they are.",
         "properties": {
+            "id": {
+                **TEXT_OR_NULL,
+                "description": "Made if it is absent; of a PUT the one in the path counts.",
+            },
+            "mac": {
+                **TEXT_OR_NULL,
+                "pattern": "^[0-9a-f]{2}(:[0-9a-f]{2}){5}$",
+                "example": "00:15:65:12:34:56",
+            },
+            "ip": {**TEXT_OR_NULL, "format": "ipv4", "example": "192.0.2.20"},
             **dict.fromkeys(
                 (
-                    "id",
-                    "mac",
-                    "ip",
                     "sn",
                     "uuid",
                     "vendor",
@@ -63,18 +84,18 @@ SCHEMAS: dict[str, Schema] = {
                     "plugin",
                     "config",
                     "description",
+                    "added",
+                    "remote_state_sip_username",
                 ),
-                TEXT,
+                TEXT_OR_NULL,
             ),
-            "options": OBJECT,
+            "options": {"type": "object", "nullable": True},
             **{
                 key: {"type": kind, "readOnly": True}
                 for key, kind in (
                     ("configured", "boolean"),
                     ("is_new", "boolean"),
                     ("tenant_uuid", "string"),
-                    ("added", "string"),
-                    ("remote_state_sip_username", "string"),
                 )
             },
         },
@@ -84,13 +105,56 @@ SCHEMAS: dict[str, Schema] = {
         "description": "What phones are configured with. Members that are not listed are kept.",
         "required": ["parent_ids", "raw_config"],
         "properties": {
-            "id": TEXT,
+            "id": {
+                **TEXT_OR_NULL,
+                "description": "Made if it is absent; of a PUT the one in the path counts.",
+            },
             "parent_ids": list_of(TEXT),
             "raw_config": ref("RawConfig"),
-            "role": TEXT,
-            "transient": {"type": "boolean"},
-            "deletable": {"type": "boolean"},
-            "X_type": TEXT,
+            "role": TEXT_OR_NULL,
+            "transient": BOOLEAN_WORD,
+            "deletable": BOOLEAN_WORD,
+            "X_type": {"description": "A text; device and registrar mean something to a Wazo PBX."},
+        },
+    },
+    "HistoryEntry": {
+        "type": "object",
+        "description": "A request of a phone, or (way, outcome, seconds) a synchronisation.",
+        "required": ["time", "event"],
+        "properties": {
+            "time": {"type": "string", "format": "date-time"},
+            "event": {"type": "string", "enum": ["request", "synchronize"]},
+            "protocol": {"type": "string", "enum": ["http", "tftp", "dhcp"]},
+            **dict.fromkeys(("peer", "file", "status", "way", "outcome"), TEXT),
+            "bytes": {"type": "integer"},
+            "milliseconds": {"type": "number"},
+            "found_by": {"description": "What told which device it is."},
+            "told": {"type": "object", "description": "What the request told about the phone."},
+            "plugin": {"description": "The plugin that served it; null for none."},
+            "refused": {"description": "Why no file was served; null if one was."},
+            "seconds": {"description": "From the message to the phone's fetch; null for none."},
+        },
+    },
+    "Preview": {
+        "type": "object",
+        "required": ["configured", "files"],
+        "properties": {
+            "plugin": {"description": "The device's plugin; null for none."},
+            "configured": {"type": "boolean"},
+            "error": {"description": "Why nothing would be rendered; null otherwise."},
+            "masked": {"type": "boolean", "description": "Whether passwords are masked."},
+            "files": list_of(
+                {
+                    "type": "object",
+                    "required": ["name", "size"],
+                    "properties": {
+                        "name": TEXT,
+                        "size": {"type": "integer"},
+                        "text": TEXT,
+                        "base64": {**TEXT, "description": "Instead of text, if it is none."},
+                    },
+                }
+            ),
         },
     },
     "RawConfig": {"type": "object", "description": "Parameters of phones, by name."},

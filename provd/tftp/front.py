@@ -11,11 +11,13 @@ from twisted.python.failure import Failure
 
 from provd.errors import StoreError, TooBusy
 from provd.logs import escape
+from provd.manager.journal import why_nowhere
 from provd.model.documents import copy_json
 from provd.model.requests import RequestType
 
 if TYPE_CHECKING:
     from provd.manager.files import Files
+    from provd.manager.journal import Journal
     from provd.manager.pipeline import Identified, Pipeline
     from provd.tftp.server import ReadResponse, TransferResult
 
@@ -28,8 +30,9 @@ ERR_FNF = b"\x00\x01"
 class TftpFront:
     """Handler of read requests: pipeline, then the plugin's TFTP service."""
 
-    def __init__(self, pipeline: Pipeline, files: Files) -> None:
+    def __init__(self, pipeline: Pipeline, files: Files, journal: Journal) -> None:
         self._pipeline = pipeline
+        self._journal = journal
         self._files = files
 
     def handle_read_request(self, request: dict[str, Any], response: ReadResponse) -> None:
@@ -114,7 +117,8 @@ class TftpFront:
         loaded, device = identified.loaded, identified.device
         service = loaded.plugin.tftp_service if loaded is not None else None
         if loaded is None or service is None:
-            self._watch(request, response, identified, started)
+            refused = why_nowhere(device, has_plugin=loaded is not None, protocol="TFTP")
+            self._watch(request, response, identified, started, refused)
             response.reject(ERR_FNF, "Nowhere to route this request")
             return
         self._pipeline.log_if_sensitive(loaded, filename, ip)
@@ -128,27 +132,29 @@ class TftpFront:
         request["prov_dev"] = copy_json(device) if device is not None else None
         service.handle_read_request(request, response)
 
-    @staticmethod
     def _watch(
-        request: dict[str, Any], response: ReadResponse, identified: Identified, started: float
+        self,
+        request: dict[str, Any],
+        response: ReadResponse,
+        identified: Identified,
+        started: float,
+        refused: str | None = None,
     ) -> None:
-        """Write one log line when the transfer is over."""
-        if not logger.isEnabledFor(logging.INFO):
-            return
+        """Take note of the transfer when it is over."""
 
         def done(result: TransferResult) -> None:
-            device = identified.device or {}
-            logger.info(
-                "<%d> tftp %s RRQ %s: %s, %d bytes in %.1f ms, device %s, mac %s, plugin %s",
-                identified.number,
+            error = None if result.ok else result.error or "it failed"
+            self._journal.answered(
+                "tftp",
                 request["address"][0],
-                escape(request["packet"]["filename"].decode("latin-1")),
-                "ok" if result.ok else result.error,
+                "RRQ",
+                request["packet"]["filename"].decode("latin-1"),
+                error or "ok",
                 result.bytes_sent,
-                (time.perf_counter() - started) * 1000,
-                device.get("id"),
-                device.get("mac"),
-                identified.loaded.id if identified.loaded else None,
+                time.perf_counter() - started,
+                identified,
+                served=result.ok,
+                refused=refused or error,
             )
 
         response.on_done = done

@@ -11,6 +11,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from provd.errors import ClientAddressError
 from provd.http.address import forwarded_address
 from provd.http.site import MAX_BODY, REQUEST_SECONDS, PhoneResource, PhoneSite
+from provd.manager.history import History
+from provd.manager.journal import Journal
+from provd.manager.metrics import Metrics
 from provd.model.addresses import is_normed_ip
 
 
@@ -45,6 +48,7 @@ def front(*, trusted_proxies=0, url_key=False):
         pipeline=pipeline,
         files=None,
         parameters=Parameters(),
+        journal=Journal(History(5, 100), Metrics()),
         trusted_proxies=trusted_proxies,
         url_key=url_key,
     )
@@ -141,7 +145,7 @@ def test_a_storm_is_answered_in_slices_and_in_order():
             return b""
 
     site = PhoneSite(
-        Slow(pipeline=None, files=None, parameters=None, trusted_proxies=0, url_key=False), reactor
+        Slow(pipeline=None, files=None, parameters=None, journal=None, trusted_proxies=0, url_key=False), reactor
     )
     transports = []
     for number in range(20):

@@ -230,6 +230,22 @@ class Daemon:
             command = ["atftp", *options, "--get", "-r", name, "-l", str(target), "127.0.0.1", port]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
+    def make_token(self, name, *acl, tenant=None):
+        """Make a local token with `provd-token`; return it."""
+        command = [
+            str(Path(sys.executable).parent / "provd-token"),
+            "--file",
+            str(self.state / "tokens.json"),
+            "create",
+            name,
+        ]
+        for pattern in acl:
+            command += ["--acl", pattern]
+        if tenant is not None:
+            command += ["--tenant", tenant]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        return done.stdout.strip()
+
     def stalls(self):
         return re.findall(r"the loop stood still for (\d+) ms", self.log)
 

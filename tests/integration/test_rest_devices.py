@@ -4,10 +4,7 @@ import base64
 import http.client
 import json
 import re
-import subprocess
-import sys
 import time
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -18,22 +15,6 @@ B = "bbbbbbbb-0000-4000-8000-00000000000b"
 PLUGIN = "provd-yealink-v86"
 
 
-def make_token(daemon, name, *acl, tenant=None):
-    command = [
-        str(Path(sys.executable).parent / "provd-token"),
-        "--file",
-        str(daemon.state / "tokens.json"),
-        "create",
-        name,
-    ]
-    for pattern in acl:
-        command += ["--acl", pattern]
-    if tenant is not None:
-        command += ["--tenant", tenant]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    return done.stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def main(daemon):
     return daemon.get("/status").json["main_tenant"]
@@ -41,12 +22,12 @@ def main(daemon):
 
 @pytest.fixture(scope="module")
 def in_a(daemon):
-    return make_token(daemon, "in-a", "provd.#", tenant=A)
+    return daemon.make_token("in-a", "provd.#", tenant=A)
 
 
 @pytest.fixture(scope="module")
 def in_b(daemon):
-    return make_token(daemon, "in-b", "provd.#", tenant=B)
+    return daemon.make_token("in-b", "provd.#", tenant=B)
 
 
 def create(daemon, token=None, headers=None, **device):

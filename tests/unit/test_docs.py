@@ -1,6 +1,7 @@
 """The documents say what the code does: routes, commands, names, log lines, links, targets."""
 
 import ast
+import inspect
 import re
 import runpy
 from pathlib import Path
@@ -30,9 +31,8 @@ def rows(text):
 
 
 def routes():
-    nothing = object()
-    names = ("authorizer", "manager", "pipeline", "plugins", "parameters", "jobs", "clock")
-    return build_api(**dict.fromkeys(names, nothing), status=dict).routes
+    needs = inspect.signature(build_api).parameters
+    return build_api(**{**dict.fromkeys(needs, object()), "status": dict}).routes
 
 
 def code_rows():

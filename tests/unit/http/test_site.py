@@ -29,6 +29,7 @@ class Site:
             pipeline=self.core.pipeline,
             files=self.core.files,
             parameters=self.core.parameters,
+            journal=self.core.journal,
             trusted_proxies=proxies,
             url_key=url_key,
         )

@@ -9,9 +9,12 @@ from twisted.python.failure import Failure
 
 from provd.manager.extraction import Extraction
 from provd.manager.files import FileCache, Files
+from provd.manager.history import History
 from provd.manager.jobs import Jobs
+from provd.manager.journal import Journal
 from provd.manager.limits import CreationLimits
 from provd.manager.manager import DeviceManager
+from provd.manager.metrics import Metrics
 from provd.manager.parameters import Parameters
 from provd.manager.pipeline import Pipeline
 from provd.manager.rendering import RenderStates
@@ -324,6 +327,7 @@ class Core:
             updater=updater,
         )
         self.files = Files(self.manager, FileCache(1024 * 1024))
+        self.journal = Journal(History(20, 1000), Metrics())
         self.host.load_all()
 
     # What tests do

@@ -1,0 +1,94 @@
+"""One place that is told of every request of a phone: log line, history of the device, numbers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from provd.logs import escape
+from provd.manager.history import RequestEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from provd.manager.history import History
+    from provd.manager.metrics import Metrics
+    from provd.manager.pipeline import Identified
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """Takes note of requests that are answered."""
+
+    def __init__(self, history: History, metrics: Metrics) -> None:
+        self.history = history
+        self._metrics = metrics
+
+    def answered(
+        self,
+        protocol: str,
+        peer: str,
+        method: str,
+        file: str,
+        status: str,
+        size: int,
+        seconds: float,
+        identified: Identified | None,
+        *,
+        served: bool,
+        refused: str | None = None,
+    ) -> None:
+        """Take note of an answer; `file` comes from the network, and `refused` says why none was.
+
+        `method` is only for the log, `size` in bytes; `served` tells a file from an error.
+        """
+        self._metrics.request(protocol, served, seconds, size)
+        record = identified.record if identified is not None else None
+        loaded = identified.loaded if identified is not None else None
+        plugin = loaded.id if loaded is not None else None
+        if record is not None:
+            assert identified is not None
+            self.history.note(
+                record.id,
+                RequestEntry(
+                    time.time(),
+                    protocol,
+                    peer,
+                    file,
+                    status,
+                    size,
+                    seconds,
+                    identified.found_by,
+                    identified.info,
+                    plugin,
+                    refused,
+                ),
+            )
+        if logger.isEnabledFor(logging.INFO):
+            logger.info(
+                "<%d> %s %s %s %s: %s, %d bytes in %.1f ms, device %s, mac %s, plugin %s%s",
+                identified.number if identified is not None else 0,
+                protocol,
+                peer,
+                method,
+                escape(file),
+                status,
+                size,
+                seconds * 1000,
+                record.id if record is not None else None,
+                record.document.get("mac") if record is not None else None,
+                plugin,
+                f" ({refused})" if refused else "",
+            )
+
+
+def why_nowhere(device: Mapping[str, Any] | None, *, has_plugin: bool, protocol: str) -> str:
+    """Return why a phone's request has no plugin's service to go to."""
+    if device is None:
+        return "there is no device for this phone"
+    plugin = device.get("plugin")
+    if has_plugin:
+        return f"plugin {plugin} serves nothing over {protocol}"
+    return f"plugin {plugin} is not loaded" if plugin else "no plugin knows this phone"

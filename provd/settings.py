@@ -133,6 +133,14 @@ def _parse_host_and_port(value: object) -> str:
     return text
 
 
+def _parse_mode(value: object) -> int:
+    # Without quotes YAML reads 0660 as one number and 660 as another.
+    text = _parse_text(value)
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ValueError
+    return int(text, 8)
+
+
 def _matching(pattern: re.Pattern[str]) -> Callable[[object], str]:
     def parse(value: object) -> str:
         text = _parse_text(value)
@@ -205,6 +213,7 @@ _VERIFICATION = _Kind(
 _PROVISIONING = _Kind(
     "a provisioning key", "8 to 256 of A-Z a-z 0-9 $ ~ . -", _matching(_PROVISIONING_KEY)
 )
+_MODE = _Kind("a mode", "3 octal digits between quotes, such as '0660'", _parse_mode)
 # A path is made absolute: from the main file's directory, or from base_storage_dir.
 _PATH = _Kind("a path", "path", _parse_text, relative_to="settings")
 _STORAGE_PATH = _Kind("a path", "path", _parse_text, relative_to="storage")
@@ -361,6 +370,16 @@ class Proxy:
 
 
 @attrs.frozen
+class Dhcp:
+    """Section `dhcp`: the socket for the hooks of DHCP servers; its mode is a number here."""
+
+    socket: str | None = _key(_PATH.or_null("off"), None)
+    socket_mode: int = _key(_MODE, "0660")
+    socket_owner: str | None = _key(_TEXT.or_null("the daemon's"), None)
+    socket_group: str | None = _key(_TEXT.or_null("the daemon's"), None)
+
+
+@attrs.frozen
 class Logging:
     """Section `logging`."""
 
@@ -381,6 +400,8 @@ class Limits:
     file_cache_bytes: int = _key(_integer(0), 64 * 1024 * 1024)
     memo_entries: int = _key(_integer(0), 50_000)
     device_cache: int = _key(_integer(0), 50_000)
+    history_per_device: int = _key(_integer(0), 20)
+    history_entries: int = _key(_integer(0), 100_000)
 
 
 @attrs.frozen
@@ -396,6 +417,7 @@ class Settings:
     bus: Bus = attrs.field(kw_only=True, metadata={"schema": Bus})
     database: Database = attrs.field(kw_only=True, metadata={"schema": Database})
     proxy: Proxy = attrs.field(kw_only=True, metadata={"schema": Proxy})
+    dhcp: Dhcp = attrs.field(kw_only=True, metadata={"schema": Dhcp})
     logging: Logging = attrs.field(kw_only=True, metadata={"schema": Logging})
     limits: Limits = attrs.field(kw_only=True, metadata={"schema": Limits})
     plugin_config: Mapping[str, dict[str, Any]] = attrs.field(

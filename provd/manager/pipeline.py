@@ -42,6 +42,7 @@ _FORCED = ("ip", "version")
 STAGE_TIMEOUT = 10.0
 """Seconds that an object of a request-processing file may take."""
 _MAX_CANDIDATES = 200
+_MAX_NAMES = 20_000
 _RECOUNT_SECONDS = 60.0
 
 
@@ -424,11 +425,17 @@ class Pipeline:
     # Routing
 
     def is_sensitive(self, loaded: LoadedPlugin, filename: str) -> bool:
-        """Tell whether a plugin calls a file name sensitive."""
-        try:
-            return bool(self._host.call(loaded, "is_sensitive_filename", filename))
-        except PluginError:
-            return False
+        """Tell whether a plugin calls a file name sensitive; it is asked once for each name."""
+        known = loaded.sensitive.get(filename)
+        if known is None:
+            try:
+                known = bool(self._host.call(loaded, "is_sensitive_filename", filename))
+            except PluginError:
+                return False
+            if len(loaded.sensitive) >= _MAX_NAMES:
+                loaded.sensitive.clear()
+            loaded.sensitive[filename] = known
+        return known
 
     def log_if_sensitive(self, loaded: LoadedPlugin, filename: str, ip: str) -> None:
         """Write the security line for a sensitive file, whether or not it exists."""

@@ -1,8 +1,9 @@
 """Loads the installed plugins, runs their code and keeps what it does to itself.
 
-Every call into a plugin goes through `PluginHost.call`: it measures, logs a failure with the
-plugin's id, and names a plugin that held the loop. Plugins are executed as the plugin API says
-(contract: plugin API §2): `entry.py` in a fresh dictionary that holds `execfile_`, no import.
+Every call into a plugin goes through `PluginHost.measured`: it measures, and names a plugin that
+held the loop, that raised, or that changed files outside of its directory. Plugins are executed as
+the plugin API says (contract: plugin API §2): `entry.py` in a fresh dictionary that holds
+`execfile_`, no import.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from provd.errors import PluginError, PluginLoadError, PluginNotInstalled, Plugi
 from provd.plugin import templates
 from provd.plugin.base import AbstractPlugin, Plugin, RequestType
 from provd.plugin.localization import localize
+from provd.plugin.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ T = TypeVar("T")
 INTERFACE_VERSION = 0.2
 SLOW_CALL_SECONDS = 1.0
 _STAMP_SECONDS = 1.0
+_MAX_NAMED_PATHS = 20
 _EXTRACTORS = {
     RequestType.HTTP: "http_dev_info_extractor",
     RequestType.TFTP: "tftp_dev_info_extractor",
@@ -50,7 +54,60 @@ class PluginStats:
     slowest: float = 0.0
     errors: int = 0
     slow_calls: int = 0
+    last_slow: str | None = None
     last_error: str | None = None
+    outside_writes: int = 0
+    last_outside_write: str | None = None
+    named_paths: set[str] = attrs.field(factory=set)
+    """Paths outside that the log named; each is named once."""
+
+
+class _Call(Watch):
+    """A stretch of a plugin's code: what it cost, and what it did that it should not."""
+
+    __slots__ = ("_id", "_started", "_stats", "_what")
+
+    def __init__(self, plugin_id: str, directory: str, stats: PluginStats, what: str) -> None:
+        super().__init__(directory)
+        self._id = plugin_id
+        self._stats = stats
+        self._what = what
+        self._started = 0.0
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._started = time.perf_counter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        spent = time.perf_counter() - self._started
+        super().__exit__(kind, error, trace)
+        stats = self._stats
+        stats.calls += 1
+        stats.seconds += spent
+        stats.slowest = max(stats.slowest, spent)
+        if spent > SLOW_CALL_SECONDS:
+            stats.slow_calls += 1
+            stats.last_slow = f"{self._what}: {spent:.1f} s"
+            logger.warning("plugin %s held the loop for %.1f s in %s", self._id, spent, self._what)
+        if isinstance(error, Exception | SystemExit):
+            stats.errors += 1
+            stats.last_error = f"{self._what}: {type(error).__name__}: {error}"
+
+    def changed(self, path: str, line: str | None) -> None:
+        stats = self._stats
+        where = f"{self._what} ({line})" if line else self._what
+        stats.outside_writes += 1
+        stats.last_outside_write = f"{where}: {path}"
+        if path not in stats.named_paths and len(stats.named_paths) < _MAX_NAMED_PATHS:
+            stats.named_paths.add(path)
+            logger.warning(
+                "plugin %s writes outside of its directory in %s: %s", self._id, where, path
+            )
 
 
 @attrs.define(slots=True, eq=False, weakref_slot=True)
@@ -65,6 +122,8 @@ class LoadedPlugin:
     templates: list[templates.TemplatePluginHelper] = attrs.field(factory=list)
     stats: PluginStats = attrs.field(factory=PluginStats)
     common_files: tuple[str, ...] = ()
+    sensitive: dict[str, bool] = attrs.field(factory=dict)
+    """What the plugin said of file names."""
     _stamp: str = ""
     _stamp_until: float = 0.0
 
@@ -323,29 +382,29 @@ class PluginHost:
     def _instantiate(self, plugin_id: str, directory: str) -> LoadedPlugin:
         info = read_plugin_info(directory)
         self._check_interface(plugin_id, info)
-        namespace = self._execute(plugin_id, directory)
-        for value in namespace.values():
+        settings = dict(self._plugin_config.get(plugin_id, {}))
+        digest = _code_digest(directory, info, settings)
+        made: list[templates.TemplatePluginHelper] = []
+        stats = PluginStats()
+        token = templates.helpers.set(made)
+        try:
+            with _Call(plugin_id, directory, stats, "load"):
+                factory = self._plugin_class(plugin_id, directory)
+                plugin: Plugin = factory(self.app, directory, dict(self._general_config), settings)
+        finally:
+            templates.helpers.reset(token)
+        plugin.id = plugin_id
+        return LoadedPlugin(plugin_id, plugin, directory, info, digest, made, stats)
+
+    def _plugin_class(self, plugin_id: str, directory: str) -> Any:
+        for value in self._execute(plugin_id, directory).values():
             if (
                 inspect.isclass(value)
                 and issubclass(value, AbstractPlugin)
                 and getattr(value, "IS_PLUGIN", False)
             ):
-                factory: Any = value
-                break
-        else:
-            raise PluginLoadError(
-                plugin_id, f"plugin {plugin_id} has no class with IS_PLUGIN = True"
-            )
-        settings = dict(self._plugin_config.get(plugin_id, {}))
-        digest = _code_digest(directory, info, settings)
-        made: list[templates.TemplatePluginHelper] = []
-        token = templates.helpers.set(made)
-        try:
-            plugin: Plugin = factory(self.app, directory, dict(self._general_config), settings)
-        finally:
-            templates.helpers.reset(token)
-        plugin.id = plugin_id
-        return LoadedPlugin(plugin_id, plugin, directory, info, digest, made)
+                return value
+        raise PluginLoadError(plugin_id, f"plugin {plugin_id} has no class with IS_PLUGIN = True")
 
     def _execute(self, plugin_id: str, directory: str) -> dict[str, Any]:
         entry: dict[str, Any] = {}
@@ -376,23 +435,19 @@ class PluginHost:
 
     def run(self, loaded: LoadedPlugin, what: str, function: Callable[..., T], *args: Any) -> T:
         """Call a function that belongs to a plugin, measured and guarded as `call` does."""
-        stats = loaded.stats
-        started = time.perf_counter()
         try:
-            return function(*args)
+            with self.measured(loaded, what):
+                return function(*args)
         except (Exception, SystemExit) as error:
-            stats.errors += 1
-            stats.last_error = f"{what}: {type(error).__name__}: {error}"
             logger.warning("plugin %s failed in %s", loaded.id, what, exc_info=True)
             raise PluginError(loaded.id, f"{type(error).__name__}: {error}") from error
-        finally:
-            spent = time.perf_counter() - started
-            stats.calls += 1
-            stats.seconds += spent
-            stats.slowest = max(stats.slowest, spent)
-            if spent > SLOW_CALL_SECONDS:
-                stats.slow_calls += 1
-                logger.warning("plugin %s held the loop for %.1f s in %s", loaded.id, spent, what)
+
+    def measured(self, loaded: LoadedPlugin, what: str) -> contextlib.AbstractContextManager[None]:
+        """Give a context for code of a plugin: its time, errors and writes count as the plugin's.
+
+        Nothing may be awaited in it. What the code raises goes on.
+        """
+        return _Call(loaded.id, loaded.directory, loaded.stats, what)
 
     def recorded(self, loaded: LoadedPlugin, method: str, *args: Any) -> tuple[str, ...]:
         """Call a method that writes files; return the paths it wrote, as far as they are known."""
@@ -402,11 +457,6 @@ class PluginHost:
             self.call(loaded, method, *args)
         finally:
             templates.written.reset(token)
-            outside = [path for path in written if not is_below(loaded.directory, path)]
-            if outside:
-                loaded.stats.errors += 1
-                loaded.stats.last_error = f"{method} wrote outside its directory: {outside[0]}"
-                logger.warning("plugin %s wrote outside its directory: %s", loaded.id, outside[0])
         return tuple(os.path.normpath(path) for path in written)
 
     def configure_common(self, loaded: LoadedPlugin) -> None:

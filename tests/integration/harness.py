@@ -167,6 +167,7 @@ class Daemon:
 
     @property
     def log(self):
+        time.sleep(0.1)  # lines below a warning are written a moment later
         return self.log_path.read_text(errors="replace")
 
     def wait_for(self, condition, what, seconds=15):

@@ -26,6 +26,7 @@ from provd.compat.application import Application
 from provd.compat.processing import load_stages
 from provd.compat.quirks import quirk
 from provd.errors import AuthUnavailable, ProvdError, SettingsError
+from provd.http.metrics import MetricsResource, MetricsSite
 from provd.http.site import PhoneResource, PhoneSite
 from provd.manager.base_documents import base_documents
 from provd.manager.dhcp_events import DhcpEvents
@@ -54,22 +55,25 @@ from provd.rest.root import build_api
 from provd.settings import PROVD, WAZO, Defaults, Settings, base_raw_config, load
 from provd.store.interface import COLLECTIONS, Insert
 from provd.store.jsondb import read_documents, read_parameters
+from provd.store.measured import MeasuredStore
 from provd.store.memory import MemoryStore
 from provd.store.sqlite import SqliteStore
 from provd.tftp.front import TftpFront
 from provd.tftp.server import TftpServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from provd.auth.interface import Authorizer
     from provd.bus.consumer import BusConsumer
+    from provd.manager.metrics import Sample
     from provd.rest.app import RestApi
     from provd.store.interface import Record, Store
 
 logger = logging.getLogger(__name__)
 
 _WORKERS = 4
+_COUNT_SECONDS = 60
 _IMPORT = "import"  # a parameter that no operator sees: how far the import of old documents got
 
 
@@ -116,6 +120,8 @@ class Daemon(service.MultiService):
         self._hints = hints
         self._began = time.monotonic()
         self._ready = False
+        self._device_counts: dict[str, int] = {}
+        self._devices_counted_until = 0.0
         self._has_adopted = False
         self._starting: defer.Deferred[Any] | None = None
         self._ports: list[Any] = []
@@ -147,7 +153,13 @@ class Daemon(service.MultiService):
         check_base(self._base_raw_config)
         localization = LocalizationService()
         register_localization_service(localization)
-        self._store = make_store(settings, reactor)
+        self._metrics = Metrics()
+        self._metrics.ask(self._samples)
+        self._store = MeasuredStore(
+            make_store(settings, reactor),
+            self._metrics.store_read.observe,
+            self._metrics.store_write.observe,
+        )
         self._jobs = Jobs(reactor)
         self._parameters = Parameters(
             self._store,
@@ -180,6 +192,7 @@ class Daemon(service.MultiService):
             states=self._states,
             jobs=self._jobs,
             parameters=self._parameters,
+            metrics=self._metrics,
             base_raw_config=self._base_raw_config,
             url_key=url_key,
             direct_renders=general.direct_renders,
@@ -208,7 +221,6 @@ class Daemon(service.MultiService):
             in_thread=self._in_thread,
         )
         self._history = History(limits.history_per_device, limits.history_entries)
-        self._metrics = Metrics()
         self._journal = Journal(self._history, self._metrics)
         self._previews = Previews(
             reactor=reactor,
@@ -253,6 +265,7 @@ class Daemon(service.MultiService):
                 self._reactor, limits.creation_rate, limits.creation_rate_per_source
             ),
             parameters=self._parameters,
+            metrics=self._metrics,
             max_unclaimed=limits.unclaimed_devices,
             info_extractor=stages.info_extractor,
             retriever=stages.retriever,
@@ -507,6 +520,12 @@ class Daemon(service.MultiService):
             )
         if self._tftp is not None:
             self._tftp.handler = TftpFront(self._pipeline, self._files, self._journal)
+        metrics = self._settings.metrics
+        if metrics.port is not None:
+            endpoint = endpoints.TCP4ServerEndpoint(self._reactor, metrics.port, 50, metrics.ip)
+            site = MetricsSite(MetricsResource(self._metrics_text))
+            bound = await self._listen_on(endpoint, site, "metrics")
+            logger.info("metrics are served over HTTP on port %d", bound)
         self._rest_port = await self._listen_on(
             self._rest_endpoint(), RestSite(self._make_api().resource()), "the REST API"
         )
@@ -575,7 +594,10 @@ class Daemon(service.MultiService):
                 "slowest_seconds": round(loaded.stats.slowest, 6),
                 "errors": loaded.stats.errors,
                 "slow_calls": loaded.stats.slow_calls,
+                "last_slow": loaded.stats.last_slow,
                 "last_error": loaded.stats.last_error,
+                "outside_writes": loaded.stats.outside_writes,
+                "last_outside_write": loaded.stats.last_outside_write,
             }
             for loaded in self._host
         }
@@ -609,6 +631,62 @@ class Daemon(service.MultiService):
             "plugins": plugins,
             "plugins_not_loaded": dict(self._host.load_errors),
         }
+
+    async def _metrics_text(self) -> bytes:
+        """Return the numbers for Prometheus."""
+        now = time.monotonic()
+        if now >= self._devices_counted_until:
+            self._devices_counted_until = now + _COUNT_SECONDS
+            count = self._manager.count_devices
+            total = await count({})
+            configured = await count({"configured": True})
+            new = await count({"is_new": True})
+            self._device_counts = {
+                "configured": configured,
+                "not_configured": total - configured,
+                "new": new,
+            }
+        return self._metrics.text()
+
+    def _samples(self) -> Iterator[Sample]:
+        """Yield the numbers that others than the request path count."""
+        for state, number in self._device_counts.items():
+            yield (
+                "provd_devices",
+                "Devices by state; new ones are unclaimed.",
+                {"state": state},
+                number,
+            )
+        yield "provd_devices_created_total", "Devices made by requests.", {}, self._pipeline.created
+        yield "provd_renders_total", "Devices rendered.", {}, self._manager.renders
+        yield "provd_jobs", "Background jobs that run.", {}, len(self._jobs.names)
+        watchdog = self._watchdog
+        yield "provd_stalls_total", "Times the loop stood still.", {}, watchdog.stalls
+        yield "provd_longest_stall_seconds", "The longest of them.", {}, watchdog.longest
+        cache = self._manager.devices
+        yield "provd_device_cache_hits_total", "Look-ups answered by memory.", {}, cache.hits
+        yield "provd_device_cache_misses_total", "Look-ups that asked the store.", {}, cache.misses
+        tftp = self._tftp
+        if tftp is not None:
+            yield "provd_tftp_active", "TFTP transfers under way.", {}, tftp.active
+            for name, text, value in (
+                ("finished", "TFTP transfers that ended well.", tftp.transfers_finished),
+                ("failed", "TFTP transfers that did not.", tftp.transfers_failed),
+                ("retransmissions", "TFTP packets sent again.", tftp.retransmissions),
+            ):
+                yield f"provd_tftp_{name}_total", text, {}, value
+        plugins = [(loaded.id, loaded.stats) for loaded in self._host]
+        for name, text, field in (
+            ("calls", "Calls into a plugin.", "calls"),
+            ("seconds", "Time spent in a plugin.", "seconds"),
+            ("errors", "Calls that raised.", "errors"),
+            ("slow_calls", "Calls that held the loop for a second.", "slow_calls"),
+        ):
+            for plugin_id, stats in plugins:
+                value = getattr(stats, field)
+                yield f"provd_plugin_{name}_total", text, {"plugin": plugin_id}, value
+        yield "provd_plugins", "Plugins that are loaded.", {}, len(plugins)
+        yield "provd_plugins_not_loaded", "Those that are not.", {}, len(self._host.load_errors)
 
     def _announce(self) -> None:
         """Say that the daemon is ready, and with `--hints` how to try it."""

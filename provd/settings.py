@@ -99,6 +99,10 @@ def _parse_interface(value: object) -> str:
     return "" if value == "*" else _parse_host(value)
 
 
+def _parse_ipv4_interface(value: object) -> str:
+    return "" if value == "*" else str(ipaddress.IPv4Address(_parse_text(value)))
+
+
 def _split_url(value: object, *schemes: str) -> SplitResult:
     text = _parse_text(value)
     parts = urlsplit(text)
@@ -196,6 +200,7 @@ _PREFIX = _Kind("a path prefix", "text", _parse_prefix).or_null()
 _TEXT = _Kind("a text", "text that is not empty (digits between quotes)", _parse_text)
 _HOST_NAME = _Kind("a host", "host name or IP address", _parse_host)
 _INTERFACE = _Kind("a local address", "IP address, host name or '*' (all)", _parse_interface)
+_IPV4_INTERFACE = _Kind("a local address", "IPv4 address or '*' (all)", _parse_ipv4_interface)
 _PORT = _integer(1, 65535, name="a port")
 _LISTEN_PORT = attrs.evolve(
     _integer(0, 65535, name="a port"), allowed="integer 1 to 65535 (0 = any free port)"
@@ -273,8 +278,8 @@ class General:
     http_proxied_listen_port: int | None = _key(_LISTEN_PORT.or_null("off"), 18667)
     http_proxied_trusted_proxies_count: int | None = _key(_integer(0).or_null("same as 0"), 1)
     http_auth_strategy: Literal["url_key"] | None = _key(_one_of("url_key").or_null(), None)
-    sync_service_type: Literal["none", "asterisk_ami"] = _key(
-        _one_of("none", "asterisk_ami"), "none"
+    sync_service_type: Literal["none", "asterisk_ami", "ami", "sip"] = _key(
+        _one_of("none", "asterisk_ami", "ami", "sip"), "none"
     )
     syncdb: Syncdb = attrs.field(kw_only=True, metadata={"schema": Syncdb})
     direct_renders: int = _key(_integer(0), 64)
@@ -321,6 +326,39 @@ class Amid:
     https: bool = _key(_BOOL, False)
     verify_certificate: bool | str = _key(_VERIFICATION, True)
     timeout: float = _key(_number(above_zero=True), 10)
+
+
+@attrs.frozen
+class Ami:
+    """Section `ami`: Asterisk's own AMI, for SIP NOTIFY without a gateway."""
+
+    host: str = _key(_HOST_NAME, "localhost")
+    port: int = _key(_PORT, 5038)
+    username: str = _key(_TEXT, "provd")
+    secret: str | None = _key(_TEXT.or_null(), None, secret=True)
+    authentication: Literal["md5", "plain"] = _key(_one_of("md5", "plain"), "md5")
+    tls: bool = _key(_BOOL, False)
+    verify_certificate: bool | str = _key(_VERIFICATION, True)
+    timeout: float = _key(_number(above_zero=True), 10)
+
+
+@attrs.frozen
+class Sip:
+    """Section `sip`: SIP NOTIFY from the daemon itself; `listen_interface` is '' for all."""
+
+    listen_interface: str = _key(_IPV4_INTERFACE, "0.0.0.0")  # noqa: S104  phones are not local
+    port: int = _key(_LISTEN_PORT, 0)
+    from_host: str | None = _key(_HOST_NAME.or_null("our address"), None)
+    phone_port: int = _key(_PORT, 5060)
+    timeout: float = _key(_number(above_zero=True), 32)
+
+
+@attrs.frozen
+class Agi:
+    """Section `agi`: where Asterisk's dialplan asks to provision a phone."""
+
+    ip: str = _key(_INTERFACE, "127.0.0.1")
+    port: int | None = _key(_LISTEN_PORT.or_null("off"), None)
 
 
 @attrs.frozen
@@ -389,6 +427,14 @@ class Logging:
 
 
 @attrs.frozen
+class MetricsSettings:
+    """Section `metrics`: numbers for Prometheus at `/metrics`; `ip` is '' for all interfaces."""
+
+    ip: str = _key(_INTERFACE, "127.0.0.1")
+    port: int | None = _key(_LISTEN_PORT.or_null("off"), None)
+
+
+@attrs.frozen
 class Limits:
     """Section `limits`: what strangers on the network may use of the machine."""
 
@@ -414,11 +460,15 @@ class Settings:
     rest_api: RestApi = attrs.field(kw_only=True, metadata={"schema": RestApi})
     auth: Auth = attrs.field(kw_only=True, metadata={"schema": Auth})
     amid: Amid = attrs.field(kw_only=True, metadata={"schema": Amid})
+    ami: Ami = attrs.field(kw_only=True, metadata={"schema": Ami})
+    sip: Sip = attrs.field(kw_only=True, metadata={"schema": Sip})
+    agi: Agi = attrs.field(kw_only=True, metadata={"schema": Agi})
     bus: Bus = attrs.field(kw_only=True, metadata={"schema": Bus})
     database: Database = attrs.field(kw_only=True, metadata={"schema": Database})
     proxy: Proxy = attrs.field(kw_only=True, metadata={"schema": Proxy})
     dhcp: Dhcp = attrs.field(kw_only=True, metadata={"schema": Dhcp})
     logging: Logging = attrs.field(kw_only=True, metadata={"schema": Logging})
+    metrics: MetricsSettings = attrs.field(kw_only=True, metadata={"schema": MetricsSettings})
     limits: Limits = attrs.field(kw_only=True, metadata={"schema": Limits})
     plugin_config: Mapping[str, dict[str, Any]] = attrs.field(
         kw_only=True, repr=False, metadata={"schema": None}
@@ -884,6 +934,10 @@ def _complete(values: dict[str, Any], config_file: str, warnings: list[str]) -> 
             auth.update(_read_key_file(auth["key_file"], warnings))
         elif auth["username"] is None or auth["password"] is None:
             warnings.append("auth.type is wazo, but the daemon has no service name and password")
+    if general["sync_service_type"] == "ami" and values["ami"]["secret"] is None:
+        raise SettingsError(
+            f"{config_file}: ami.secret: needed as general.sync_service_type is ami"
+        )
     if rest_api["ssl"]:
         for name in ("ssl_certfile", "ssl_keyfile"):
             if rest_api[name] is None:

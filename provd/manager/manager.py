@@ -11,6 +11,7 @@ rendered files of this node in step. Two rules keep that safe without a global l
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ from provd.manager.cache import DocumentCache
 from provd.manager.configs import Configs, Stamp
 from provd.manager.freshness import render_key
 from provd.manager.locks import KeyedLocks, finish
+from provd.manager.metrics import Metrics
 from provd.manager.rendering import RenderState, RenderStates
 from provd.model.config import (
     build_autocreate,
@@ -113,6 +115,7 @@ class DeviceManager:
         states: RenderStates,
         jobs: Jobs,
         parameters: Parameters,
+        metrics: Metrics | None = None,
         base_raw_config: Document,
         url_key: bool = False,
         direct_renders: int = 64,
@@ -124,6 +127,7 @@ class DeviceManager:
         self._states = states
         self._jobs = jobs
         self._parameters = parameters
+        self._metrics = metrics or Metrics()
         self._url_key = url_key
         self._direct_renders = direct_renders
         self._cache_size = cache_size
@@ -463,6 +467,12 @@ class DeviceManager:
 
         `previous` is the document the device had, whose files go first; None for a new device.
         """
+        started = time.perf_counter()
+        configured = self._render_now(device, plan, previous)
+        self._metrics.render.observe(time.perf_counter() - started)
+        return configured
+
+    def _render_now(self, device: Document, plan: Plan, previous: Document | None) -> bool:
         device_id = device["id"]
         state = self._states.load(device_id) if previous is not None else None
         self._states.begin(device_id, state)

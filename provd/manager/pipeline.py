@@ -11,6 +11,7 @@ of a request-processing file. Such an object is asked for every request, the kno
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,6 +22,7 @@ from provd.logs import log_security
 from provd.manager.association import associate
 from provd.manager.locks import KeyedLocks, finish
 from provd.manager.manager import Change, sip_username
+from provd.manager.metrics import Metrics
 from provd.model.documents import as_bool, copy_json
 from provd.model.ids import new_id
 from provd.plugin.base import RequestType
@@ -80,6 +82,7 @@ class Pipeline:
         extraction: Extraction,
         limits: CreationLimits,
         parameters: Parameters,
+        metrics: Metrics | None = None,
         max_unclaimed: int,
         info_extractor: Any = "default",
         retriever: Any = "default",
@@ -90,6 +93,7 @@ class Pipeline:
         self._extraction = extraction
         self._limits = limits
         self._parameters = parameters
+        self._metrics = metrics or Metrics()
         self._max_unclaimed = max_unclaimed
         self._extractor = None if isinstance(info_extractor, str) else info_extractor
         self._retriever = None if isinstance(retriever, str) else retriever
@@ -173,6 +177,15 @@ class Pipeline:
         self, kind: RequestType, request: Any, ip: str, filename: str | None
     ) -> Identified:
         """Return the outcome of a request, creating and updating the device as it takes."""
+        started = time.perf_counter()
+        try:
+            return await self._identify(kind, request, ip, filename)
+        finally:
+            self._metrics.identify.observe(time.perf_counter() - started)
+
+    async def _identify(
+        self, kind: RequestType, request: Any, ip: str, filename: str | None
+    ) -> Identified:
         number = self._next_number()
         info = await self._extract(kind, request, ip)
         logger.debug("<%d> extracted info: %s", number, info)

@@ -27,6 +27,9 @@ setup(
     install_requires=REQUIREMENTS,
     entry_points={
         "console_scripts": [
+            "provd-admin = provd.admin.cli:main",
+            "provd-dhcp = provd.dhcp.cli:main",
+            "provd-dhcp-hook = provd.dhcp.hook:console",
             "provd-phone = provd.simphone.cli:main",
             "provd-plugin = provd.compat.author_tools:main",
             "provd-token = provd.auth.local:main",

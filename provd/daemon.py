@@ -25,6 +25,7 @@ from provd.compat import synchronize
 from provd.compat.application import Application
 from provd.compat.processing import load_stages
 from provd.compat.quirks import quirk
+from provd.dhcp.receiver import DhcpReceiver
 from provd.errors import AuthUnavailable, ProvdError, SettingsError
 from provd.http.metrics import MetricsResource, MetricsSite
 from provd.http.site import PhoneResource, PhoneSite
@@ -526,6 +527,18 @@ class Daemon(service.MultiService):
             site = MetricsSite(MetricsResource(self._metrics_text))
             bound = await self._listen_on(endpoint, site, "metrics")
             logger.info("metrics are served over HTTP on port %d", bound)
+        dhcp = self._settings.dhcp
+        if dhcp.socket is not None:
+            receiver = DhcpReceiver(
+                self._reactor,
+                dhcp.socket,
+                self._dhcp_events.take,
+                mode=dhcp.socket_mode,
+                owner=dhcp.socket_owner,
+                group=dhcp.socket_group,
+            )
+            receiver.setName("dhcp")
+            receiver.setServiceParent(self)
         self._rest_port = await self._listen_on(
             self._rest_endpoint(), RestSite(self._make_api().resource()), "the REST API"
         )
@@ -564,6 +577,7 @@ class Daemon(service.MultiService):
             raise SettingsError("rest_api.ssl needs rest_api.ssl_certfile and rest_api.ssl_keyfile")
         try:
             context = ssl.DefaultOpenSSLContextFactory(rest.ssl_keyfile, rest.ssl_certfile)
+            context.getContext().use_certificate_chain_file(rest.ssl_certfile)
         except Exception as failure:
             raise SettingsError(
                 f"rest_api.ssl_certfile {rest.ssl_certfile}: not usable with its key: {failure}"

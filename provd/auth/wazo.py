@@ -275,18 +275,37 @@ class WazoAuthorizer:
         return visible
 
     async def _tenants(self, tenant: str | None) -> list[str] | None:
-        """Return the tenants visible to `tenant`, None if that is refused."""
+        """Return the tenants visible to `tenant`, None if that is refused; AuthUnavailable.
+
+        The service may give a page of them at a time. Where all tenants are asked for, a hole would
+        look like tenants that were deleted, so it is the whole list or an error.
+        """
         headers = {"X-Auth-Token": self.service_token or ""}
         if tenant is not None:
             headers["Wazo-Tenant"] = tenant
-        status, body = await self._call("GET", "/tenants", headers=headers)
-        if status == 401:
-            self._renew_early()
-            return None
-        items = _dig(body, "items")
-        if status != 200 or not isinstance(items, list):
-            raise AuthUnavailable(f"{status} at the listing of tenants")
-        return [item["uuid"] for item in items if isinstance(item, dict) and "uuid" in item]
+        found: dict[str, None] = {}
+        path = "/tenants"
+        offset = 0
+        while True:
+            status, body = await self._call("GET", path, headers=headers)
+            if status == 401:
+                self._renew_early()
+                return None
+            items = _dig(body, "items")
+            if status != 200 or not isinstance(items, list):
+                raise AuthUnavailable(f"{status} at the listing of tenants")
+            known = len(found)
+            uuids = (item.get("uuid") for item in items if isinstance(item, dict))
+            found.update((uuid, None) for uuid in uuids if isinstance(uuid, str))
+            total = _dig(body, "total")
+            if not isinstance(total, int) or len(found) >= total:
+                return list(found)
+            if len(found) == known:
+                if tenant is not None:  # `total` may count what this tenant does not see
+                    return list(found)
+                raise AuthUnavailable(f"{known} tenants are listed, and {total} announced")
+            offset += len(items)
+            path = f"/tenants?{urlencode({'offset': offset, 'limit': total})}"
 
     async def all_tenants(self) -> list[str] | None:
         """Return every tenant the service knows; None if it does not tell."""

@@ -39,3 +39,11 @@ def render_key(
     relevant = {key: value for key, value in device.items() if key not in _IGNORED}
     text = json.dumps([relevant, raw_config, plugin_stamp], sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=20).hexdigest()
+
+
+def is_as_fresh(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Tell whether files rendered for the device `old` are just as good for `new`."""
+    return all(
+        key in _IGNORED or (key in old and key in new and old[key] == new[key])
+        for key in old.keys() | new.keys()
+    )

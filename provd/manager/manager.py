@@ -34,7 +34,7 @@ from provd.errors import (
 )
 from provd.manager.cache import DocumentCache
 from provd.manager.configs import Configs, Stamp
-from provd.manager.freshness import render_key
+from provd.manager.freshness import is_as_fresh, render_key
 from provd.manager.locks import KeyedLocks, finish
 from provd.manager.metrics import Metrics
 from provd.manager.rendering import RenderState, RenderStates
@@ -212,13 +212,18 @@ class DeviceManager:
         return first_free_number(set(ids))
 
     async def _insert(
-        self, device: Document, config: Document | None = None, *, is_new_id: bool = False
+        self,
+        device: Document,
+        config: Document | None = None,
+        trigger: str | None = None,
+        *,
+        is_new_id: bool = False,
     ) -> Record:
         """Render and store a new device, with its new `config` in the same write."""
-        return await finish(self._insert_now(device, config, is_new_id=is_new_id))
+        return await finish(self._insert_now(device, config, trigger, is_new_id=is_new_id))
 
     async def _insert_now(
-        self, device: Document, config: Document | None, *, is_new_id: bool
+        self, device: Document, config: Document | None, trigger: str | None, *, is_new_id: bool
     ) -> Record:
         main = self._require_main_tenant()
         check_id(device["id"])
@@ -230,6 +235,8 @@ class DeviceManager:
                 raise DuplicateId("devices", device["id"])
             plan = await self._plan(device, config)
             device["configured"] = self._render(device, plan, previous=None)
+            if trigger is not None and device["configured"]:
+                await self._note_remote_state(device, trigger, config)
             writes: list[Write] = [] if config is None else [Insert("configs", config)]
             writes.append(Insert("devices", device))
             try:
@@ -244,12 +251,14 @@ class DeviceManager:
             self._note_fresh(record, _saved(plan, config, revisions[0]))
             return record
 
-    async def insert_new(self, device: Document, config: Document | None) -> Record:
+    async def insert_new(
+        self, device: Document, config: Document | None, trigger: str | None = None
+    ) -> Record:
         """Store and configure a device that a request made, with its config, in one write.
 
-        Its id is a new one.
+        Its id is a new one; `trigger` is the file that was asked for.
         """
-        return await self._insert(device, config, is_new_id=True)
+        return await self._insert(device, config, trigger, is_new_id=True)
 
     async def device_to_replace(self, device_id: str, visible: Collection[str] | None) -> None:
         """Raise DeviceNotFound unless a caller who sees the `visible` tenants may replace it."""
@@ -346,6 +355,10 @@ class DeviceManager:
         self.devices.written(old, stored)
         if plan is not None:
             self._note_fresh(stored, _saved(plan, config, revisions[0]))
+        elif is_as_fresh(old, new):
+            verified = self._verified.get(stored.id)
+            if verified is not None and verified.revision == record.revision:
+                self._verified[stored.id] = attrs.evolve(verified, revision=stored.revision)
         if old.get("config") != new.get("config"):
             await self._drop_if_transient(old.get("config"))
         return stored

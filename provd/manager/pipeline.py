@@ -227,7 +227,7 @@ class Pipeline:
                 found_by,
             )
             if record is None and self._creates:
-                record, found_by = await self.create(info), "new device"
+                record, found_by = await self.create(info, filename), "new device"
             if record is not None and self._updater is not None:
                 record = await self._update_by_object(record, info, kind, request, filename)
             elif record is not None:
@@ -296,8 +296,11 @@ class Pipeline:
             )
         return candidates[0] if len(candidates) == 1 else None, "ip"
 
-    async def create(self, info: Info) -> Record | None:
-        """Create a device of `info`, within the limits; None, with a log line, if that fails."""
+    async def create(self, info: Info, filename: str | None = None) -> Record | None:
+        """Create a device of `info`, within the limits; None, with a log line, if that fails.
+
+        `filename` is what its phone asked for.
+        """
         ip = info.get("ip")
         reason = self._limits.allow(ip or "")
         if reason is None:
@@ -319,7 +322,8 @@ class Pipeline:
             if config is not None:
                 device["config"] = config["id"]
         try:
-            record = await self._manager.insert_new(device, config)
+            trigger = filename if self._updater is None else None
+            record = await self._manager.insert_new(device, config, trigger)
         except TenantUnknown as error:
             logger.warning("no device is created for %s: %s", ip, error)
             return None

@@ -6,6 +6,11 @@ A family is a directory with a `build.toml`, which lists the plugins made from i
     id = "provd-acme-v2"
     sources = ["common", "v2"]    # directories of the family; a later one's files win
 
+    [[dhcp]]                      # what DHCP servers are to tell the phones, for all its plugins:
+    name = "acme"                 # goes into their `plugin-info` as it is
+    ouis = ["00:11:22"]
+    options = { 66 = "{base_url}" }
+
 All results are the same, byte for byte, whenever and wherever they are made.
 """
 
@@ -44,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 BUILD_FILE = "build.toml"
 INDEX_FILE = "plugins.db"
+DHCP_KEY = "dhcp"
 ARCHIVE_SUFFIX = ".tar.bz2"
 STANDARD_DIRECTORIES = ("var", "var/cache", "var/installed", "var/templates", "var/tftpboot")
 
@@ -57,6 +63,8 @@ class Target:
 
     plugin_id: str
     sources: tuple[str, ...]
+    dhcp: tuple[dict[str, Any], ...] = ()
+    """Rules for DHCP servers; those who make configurations of them check their content."""
 
 
 def read_targets(family_dir: str) -> list[Target]:
@@ -77,6 +85,9 @@ def read_targets(family_dir: str) -> list[Target]:
     tables = document.pop("plugin", None)
     if not isinstance(tables, list) or not tables:
         refuse("one [[plugin]] table at least is needed")
+    rules = document.pop(DHCP_KEY, [])
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        refuse(f"{DHCP_KEY!r} must be written as [[{DHCP_KEY}]] tables")
     if document:
         refuse(f"unknown key {min(document)!r}")
     targets: dict[str, Target] = {}
@@ -104,7 +115,7 @@ def read_targets(family_dir: str) -> list[Target]:
             if not os.path.isdir(directory):
                 refuse(f"plugin {plugin_id!r}: {directory} is not a directory")
             directories.append(directory)
-        targets[plugin_id] = Target(plugin_id, tuple(directories))
+        targets[plugin_id] = Target(plugin_id, tuple(directories), tuple(rules))
     return list(targets.values())
 
 
@@ -135,6 +146,8 @@ def build(family_dir: str, dest: str) -> list[str]:
             for name in STANDARD_DIRECTORIES:
                 _make_directory(os.path.join(directory, name))
             _check_built(target.plugin_id, directory)
+            if target.dhcp:
+                _add_to_info(directory, DHCP_KEY, target.dhcp)
             if os.path.lexists(final):
                 shutil.rmtree(final)
             os.rename(directory, final)
@@ -151,6 +164,18 @@ def _check_built(plugin_id: str, directory: str) -> None:
         _located(f"{PLUGIN_INFO} of plugin {plugin_id}"),
     ):
         parse_info(stream.read())
+
+
+def _add_to_info(directory: str, key: str, value: object) -> None:
+    path = os.path.join(directory, PLUGIN_INFO)
+    info = read_info(directory)
+    if key in info:
+        raise InvalidDocument(f"{path}: {key!r} is in {BUILD_FILE} too")
+    try:
+        content = json.dumps({**info, key: value}, ensure_ascii=False, indent=2)
+    except TypeError as exc:  # TOML has dates, JSON has not
+        raise InvalidDocument(f"{BUILD_FILE}: {key}: {exc}") from exc
+    write_file(path, f"{content}\n".encode())
 
 
 def _make_directory(path: str) -> None:

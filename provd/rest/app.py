@@ -87,6 +87,7 @@ class Reply:
     location: str | None = None
     content: bytes | None = None
     content_type: str = MEDIA_TYPE
+    headers: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -406,6 +407,8 @@ def _check_content_type(request: server.Request) -> None:
 
 def _write(request: server.Request, reply: Reply) -> bytes:
     request.setResponseCode(reply.status)
+    for name, value in reply.headers.items():
+        request.setHeader(name, value)
     if reply.location is not None:
         request.setHeader("location", reply.location)
     if reply.content is None:

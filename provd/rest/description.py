@@ -15,6 +15,11 @@ from provd.rest.schemas import OBJECT, SCHEMAS, Schema
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from yaml import SafeDumper
+else:
+    # Four times as fast, and the same text; the loop stands still for it once.
+    SafeDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 PREFIX = "/api/provd"
 """Where the web server in front publishes the API."""
 CONTENT_TYPE = "text/yaml; charset=utf-8"
@@ -61,6 +66,11 @@ def operations(routes: Sequence[Route]) -> Iterator[tuple[str, list[str], str, A
             yield path, _VARIABLE.findall(route.path), method.lower(), action
 
 
+def _access(action: Action) -> str:
+    more = (f"; with {name} also `{access}`" for name, access in action.guarded.items())
+    return f"Access: `{action.access}`{''.join(more)}"
+
+
 def _common(path: str, method: str, action: Action) -> dict[str, Any]:
     """Return the members of an operation that are the same in both formats."""
     return {
@@ -68,7 +78,7 @@ def _common(path: str, method: str, action: Action) -> dict[str, Any]:
         "summary": action.summary,
         "tags": [group(path)],
         "security": [] if action.access is None else [{SCHEME: []}],
-        **({} if action.access is None else {"description": f"Access: `{action.access}`"}),
+        **({} if action.access is None else {"description": _access(action)}),
     }
 
 
@@ -135,14 +145,18 @@ def swagger(routes: Sequence[Route]) -> dict[str, Any]:
             operation["consumes"] = [MEDIA_TYPE]
             schema = placed(action.takes)
             parameters.append({"name": "body", "in": "body", "required": True, "schema": schema})
-        operation["produces"] = [action.content_type]
+        refusals = errors(variables, method, action)
+        operation["produces"] = [
+            *([] if action.gives is None else [action.content_type]),
+            *(["text/plain"] if refusals else []),
+        ]
         success: dict[str, Any] = {"description": SUCCESS[action.status]}
         if (schema := given(action)) is not None:
             success["schema"] = placed(schema)
         if action.status == 201:
             success["headers"] = {"Location": {"type": "string"}}
         responses = {str(action.status): success}
-        for status in errors(variables, method, action):
+        for status in refusals:
             responses[str(status)] = {"description": ERRORS[status]}
         paths.setdefault(path, {})[method] = {
             **operation,
@@ -230,7 +244,7 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 def _dump(document: dict[str, Any]) -> bytes:
-    class Plain(yaml.SafeDumper):
+    class Plain(SafeDumper):
         """Writes shared parts in full: few readers of descriptions know anchors."""
 
         def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002

@@ -9,6 +9,7 @@ from provd.rest.configs import ConfigsResource
 from provd.rest.configure import ConfigureResource
 from provd.rest.description import description_routes
 from provd.rest.devices import DevicesResource
+from provd.rest.page import page_route
 from provd.rest.plugins import PluginsResource
 from provd.rest.schemas import OBJECT
 
@@ -67,4 +68,5 @@ def build_api(
         *ConfigureResource(parameters).routes(),
     ]
     routes += description_routes(routes)
+    routes.append(page_route(routes))
     return RestApi(authorizer, routes, clock)

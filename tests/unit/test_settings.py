@@ -294,6 +294,8 @@ def test_failing_exec_in_the_main_file_stops_the_start(place):
         ("general.advertised_http_url", "http://pbx\nevil"),
         ("general.http_auth_strategy", "basic"),
         ("general.sync_service_type", "carrier_pigeon"),
+        ("sip.listen_interface", "::1"),
+        ("ami.authentication", "none"),
         ("general.http_proxied_trusted_proxies_count", -1),
         ("general.retriever", "../../tmp/x"),
         ("general.plugin_server", "plugins"),
@@ -433,12 +435,21 @@ def test_unknown_key_is_warned_of_with_the_nearest_name(place):
     assert sorted(unguessed(place.load().warnings)) == [
         f"{place.main}: unknown key general.tftp_prot; did you mean general.tftp_port?",
         f"{place.main}: unknown key general.zzzzzz is ignored",
-        f"{place.main}: unknown key listen_interface; did you mean general.tftp_listen_interface?",
+        f"{place.main}: unknown key listen_interface; did you mean sip.listen_interface?",
         (
             f"{place.main}: unknown key rest_api.http_listen_port; "
             "did you mean general.http_listen_port?"
         ),
     ]
+
+
+def test_notifying_by_ami_needs_a_secret(place):
+    place.write("general: {sync_service_type: ami}")
+    with pytest.raises(SettingsError, match=r"ami\.secret: needed"):
+        place.load()
+    place.write("general: {sync_service_type: ami}\nami: {secret: s3cret}")
+    assert place.load().ami.secret == "s3cret"
+    assert "s3cret" not in repr(place.load())
 
 
 def test_tenants_merge_and_take_the_form_of_the_persisted_map(place):

@@ -20,6 +20,7 @@ from provd.plugin.builder import (
     index,
     package,
     parse_info,
+    read_info,
     read_targets,
 )
 
@@ -419,3 +420,39 @@ def test_order_of_versions_is_total(a, b, c):
     assert compare_versions(a, b) == -compare_versions(b, a)
     if compare_versions(a, b) <= 0 and compare_versions(b, c) <= 0:
         assert compare_versions(a, c) <= 0
+
+
+DHCP = """
+[[dhcp]]
+name = "acme"
+ouis = ["00:11:22"]
+options = { 66 = "{base_url}" }
+"""
+
+
+def test_rules_for_dhcp_servers_are_written_once_and_go_into_every_plugin(tmp_path):
+    family = write(tmp_path / "acme", {**FAMILY, "build.toml": (BUILD + DHCP).encode()})
+    rules = [{"name": "acme", "ouis": ["00:11:22"], "options": {"66": "{base_url}"}}]
+    first, second = build(family, str(tmp_path / "build"))
+    assert read_info(first) == {**json.loads(info("1.0")), "dhcp": rules}
+    assert read_info(second) == {**json.loads(info("2.0-dev")), "dhcp": rules}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('dhcp = "66"\n' + BUILD, "must be written as"),
+        (BUILD + "[[dhcp]]\nname = 2020-01-01\n", "not JSON serializable"),
+    ],
+)
+def test_rules_that_no_plugin_info_can_hold_are_refused(tmp_path, text, reason):
+    family = write(tmp_path / "acme", {**FAMILY, "build.toml": text.encode()})
+    with pytest.raises(InvalidDocument, match=reason):
+        build(family, str(tmp_path / "build"))
+
+
+def test_rules_may_not_be_in_both_files(tmp_path):
+    spoilt = {"build.toml": (BUILD + DHCP).encode(), "v1/plugin-info": info(dhcp=[])}
+    family = write(tmp_path / "acme", {**FAMILY, **spoilt})
+    with pytest.raises(InvalidDocument, match=r"is in build\.toml too"):
+        build(family, str(tmp_path / "build"))

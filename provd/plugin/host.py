@@ -1,6 +1,6 @@
 """Loads the installed plugins, runs their code and keeps what it does to itself.
 
-Every call into a plugin goes through `PluginHost.measured`: it measures, and names a plugin that
+Every call into a plugin goes through `LoadedPlugin.measured`: it measures, and names a plugin that
 held the loop, that raised, or that changed files outside of its directory. Plugins are executed as
 the plugin API says (contract: plugin API §2): `entry.py` in a fresh dictionary that holds
 `execfile_`, no import.
@@ -126,6 +126,13 @@ class LoadedPlugin:
     """What the plugin said of file names."""
     _stamp: str = ""
     _stamp_until: float = 0.0
+
+    def measured(self, what: str) -> contextlib.AbstractContextManager[None]:
+        """Give a context for code of the plugin: its time, errors and writes count as the plugin's.
+
+        Nothing may be awaited in it. What the code raises goes on.
+        """
+        return _Call(self.id, self.directory, self.stats, what)
 
     def stamp(self) -> str:
         """Return what changes whenever the same device could be rendered otherwise.
@@ -436,18 +443,11 @@ class PluginHost:
     def run(self, loaded: LoadedPlugin, what: str, function: Callable[..., T], *args: Any) -> T:
         """Call a function that belongs to a plugin, measured and guarded as `call` does."""
         try:
-            with self.measured(loaded, what):
+            with loaded.measured(what):
                 return function(*args)
         except (Exception, SystemExit) as error:
             logger.warning("plugin %s failed in %s", loaded.id, what, exc_info=True)
             raise PluginError(loaded.id, f"{type(error).__name__}: {error}") from error
-
-    def measured(self, loaded: LoadedPlugin, what: str) -> contextlib.AbstractContextManager[None]:
-        """Give a context for code of a plugin: its time, errors and writes count as the plugin's.
-
-        Nothing may be awaited in it. What the code raises goes on.
-        """
-        return _Call(loaded.id, loaded.directory, loaded.stats, what)
 
     def recorded(self, loaded: LoadedPlugin, method: str, *args: Any) -> tuple[str, ...]:
         """Call a method that writes files; return the paths it wrote, as far as they are known."""

@@ -396,7 +396,27 @@ def test_a_plugin_that_holds_the_loop_is_named(plugins, monkeypatch, caplog):
     plugins.host.call(loaded, "deconfigure", {})
     assert loaded.stats.slow_calls == 1
     assert loaded.stats.slowest == 2.5
+    assert loaded.stats.last_slow == "deconfigure: 2.5 s"
     assert "plugin acme held the loop for 2.5 s in deconfigure" in caplog.text
+
+
+def test_a_plugin_that_holds_the_loop_while_it_is_loaded_is_named(plugins, monkeypatch, caplog):
+    plugins.add()
+    times = iter([0.0, 1.5, 2.0, 2.0])
+    monkeypatch.setattr("provd.plugin.host.time.perf_counter", lambda: next(times))
+    loaded = plugins.host.load("acme")
+    assert (loaded.stats.last_slow, loaded.stats.calls) == ("load: 1.5 s", 2)
+    assert "plugin acme held the loop for 1.5 s in load" in caplog.text
+
+
+def test_code_of_a_plugin_that_others_call_is_measured_and_raises_as_before(plugins):
+    plugins.add()
+    loaded = plugins.host.load("acme")
+    before = loaded.stats.calls
+    with pytest.raises(ZeroDivisionError), loaded.measured("render"):
+        1 / 0  # noqa: B018
+    assert loaded.stats.calls == before + 1
+    assert loaded.stats.last_error == "render: ZeroDivisionError: division by zero"
 
 
 def test_the_files_that_a_call_wrote_are_told_and_those_outside_are_noted(
@@ -416,8 +436,10 @@ class P(StandardPlugin):
     loaded = plugins.host.load("acme")
     written = plugins.host.recorded(loaded, "configure", {}, {})
     assert written == (str(folder / "inside"), str(tmp_path / "outside"))
-    assert loaded.stats.errors == 1
-    assert "plugin acme wrote outside its directory" in caplog.text
+    assert loaded.stats.outside_writes == 1
+    assert f"plugin acme writes outside of its directory in configure (entry.py:8): {tmp_path}" in (
+        caplog.text
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+{% extends "child_of.tpl" %}{% block body %}R1 {{ name }}{% endblock %}

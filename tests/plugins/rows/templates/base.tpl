@@ -1,0 +1,1 @@
+base {{ model|d("none")|e }} {% include "common/part.tpl" %}

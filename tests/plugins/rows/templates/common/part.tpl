@@ -1,0 +1,1 @@
+{% macro key(n) %}<{{ "%02d"|format(n|int) }}>{% endmacro %}{% set list = [3, 1] %}part {{ key("7") }} {{ list|sort|first|string }}{% for k, v in {"b": 1, "a": 2}|dictsort %} {{ k }}={{ v }}{% endfor %}

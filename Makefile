@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 STATE ?= .run
 PORTS := --rest-port 8666 --http-port 8667 --tftp-port 6969
 
-.PHONY: help venv run plugins test lint format bench docs lock clean
+.PHONY: help venv run plugins test lint format bench soak docs lock clean
 
 help:
 	@echo "make run      start the daemon in the foreground, state in $(STATE)/"
 	@echo "make test     run all tests"
 	@echo "make lint     style, types, import contracts"
 	@echo "make bench    measure"
+	@echo "make soak     kill and harm a daemon for 15 minutes: nothing may be lost"
 	@echo "make plugins  build our plugins into build/plugins and build/repository"
 	@echo "make docs     build the documentation"
 	@echo "make lock     pin the dependencies anew"
@@ -53,6 +54,9 @@ format: venv
 
 bench: venv plugins
 	$(BIN)/python -m benchmarks
+
+soak: venv
+	$(BIN)/python -m benchmarks.soak
 
 docs: venv
 	$(BIN)/sphinx-build -W -q docs build/docs

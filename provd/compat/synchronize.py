@@ -186,7 +186,14 @@ def notify(
     if sync_service is None or getattr(sync_service, "TYPE", None) != _TYPE:
         return defer.fail(SynchronizeException("there is no service to notify phones through"))
     peer, ip = device.get("remote_state_sip_username"), device.get("ip")
-    if peer and not (peer.startswith(_AUTOPROV_PREFIX) and len(peer) == _AUTOPROV_LENGTH):
+    if peer and peer.startswith(_AUTOPROV_PREFIX) and len(peer) == _AUTOPROV_LENGTH:
+        peer = None
+    send_at_once = getattr(sync_service, "sip_notify_device", None)
+    if send_at_once is not None and (peer or ip):
+        # It needs no thread, and may need the address to reach the account.
+        logger.debug("device %s gets a NOTIFY %s", device.get("id"), event)
+        return defer.maybeDeferred(send_at_once, peer or None, ip or None, event, extra_vars)
+    if peer:
         send, whom = sync_service.sip_notify_by_peer, peer
     elif ip:
         send, whom = sync_service.sip_notify_by_ip, ip

@@ -22,7 +22,7 @@ Collection = Literal["devices", "configs"]
 COLLECTIONS: tuple[Collection, ...] = ("devices", "configs")
 INDEXED: dict[Collection, tuple[str, ...]] = {
     "devices": ("mac", "ip", "sn", "uuid", "config", "plugin", "tenant_uuid", "added"),
-    "configs": ("role", "X_type"),
+    "configs": ("role", "X_type", "X_provisioning_code"),
 }
 
 

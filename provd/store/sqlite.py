@@ -8,7 +8,8 @@ of documents.
 
 Tables: `devices` and `configs` hold each document as JSON text beside the columns that look-ups
 use; `config_parents` has one row for each member of a config's `parent_ids`. Documents keep their
-order of insertion (rowid).
+order of insertion (rowid). `quarantine` has the records that could not be used: whoever reads one
+gets the others, and the writer moves it there.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import json
 import logging
 import os
 import queue
+import re
 import sqlite3
 import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import attrs
 from twisted.internet import defer
@@ -40,6 +43,7 @@ from provd.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from provd.store import quarantine
 from provd.store.interface import INDEXED, Collection, Delete, Insert, Record, Replace, Write
 from provd.store.memory import cut, page
 from provd.store.query import compile_selector, equality_keys
@@ -64,6 +68,9 @@ _INDEXES: dict[Collection, tuple[str, ...]] = {
     "configs": ("role", "X_type"),
 }
 _SLICE_SECONDS = 0.005
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# How often a read may meet records that were sound when it looked for the faulty ones.
+_MAX_READS = 5
 
 _SCHEMA = """
 CREATE TABLE devices (
@@ -86,6 +93,10 @@ INSERT INTO changes VALUES (0);
 """
 
 
+class _FaultyRecord(Exception):
+    """A read met a record that cannot be used."""
+
+
 @attrs.define(slots=True)
 class _Job:
     """Statements for the writer thread, and who waits for them."""
@@ -97,6 +108,17 @@ class _Job:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _record(row: tuple[str, str, int]) -> Record:
+    """Return the record of a row (id, document, revision); _FaultyRecord if it cannot be used."""
+    try:
+        document = json.loads(row[1])
+        if document["id"] == row[0]:
+            return Record(document, row[2])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _FaultyRecord from error
+    raise _FaultyRecord
 
 
 def _is_storable(text: str) -> bool:
@@ -115,7 +137,7 @@ def encode(document: Mapping[str, Any]) -> str:
     return text
 
 
-def _translate(error: sqlite3.Error | OSError, path: str) -> StoreError:
+def translate(error: sqlite3.Error | OSError, path: str) -> StoreError:
     """Return our error for one of SQLite's."""
     text = f"{path}: {error}"
     code = getattr(error, "sqlite_errorcode", None)
@@ -130,11 +152,15 @@ def _translate(error: sqlite3.Error | OSError, path: str) -> StoreError:
 class SqliteStore:
     """The embedded store in the file at `path`; see the module for its promises."""
 
-    def __init__(self, reactor: Any, path: str, *, readers: int = 2) -> None:
+    def __init__(
+        self, reactor: Any, path: str, *, readers: int = 2, read_only: bool = False
+    ) -> None:
+        """`read_only` opens a file that a daemon may be using; all reads see one moment of it."""
         self._reactor = reactor
         self._path = path
+        self._read_only = read_only
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._readers = readers
+        self._readers = 1 if read_only else readers
         self._reading = threading.local()
         self._pool: ThreadPoolExecutor | None = None
         self._writer: threading.Thread | None = None
@@ -146,6 +172,8 @@ class SqliteStore:
         self._files: dict[str, tuple[int, int]] = {}
         self.commits = 0
         self.writes = 0
+        self.quarantined: list[str] = []
+        """`collection/id` of every record that could not be used, oldest first."""
 
     # Life cycle
 
@@ -159,16 +187,19 @@ class SqliteStore:
             return
         try:
             with contextlib.closing(
-                sqlite3.connect(f"file:{_uri(path)}?mode=ro", uri=True, timeout=5)
+                sqlite3.connect(read_uri(path), uri=True, timeout=5)
             ) as connection:
-                _identify(connection, path)
+                identify(connection, path)
         except sqlite3.Error as error:
-            raise _translate(error, path) from error
+            raise translate(error, path) from error
 
     async def open(self) -> None:
         """Open or create the file; StoreCorrupt or StoreUnavailable names it and says why."""
         self._pool = ThreadPoolExecutor(self._readers, thread_name_prefix="store-read")
         try:
+            if self._read_only:
+                await self._in_pool(self._begin_reading)
+                return
             connection = await self._in_pool(self._prepare)
         except BaseException:
             await self.close()
@@ -187,29 +218,35 @@ class SqliteStore:
                 self._path, isolation_level=None, check_same_thread=False, timeout=5
             )
         except (sqlite3.Error, OSError) as error:
-            raise _translate(error, self._path) from error
+            raise translate(error, self._path) from error
         try:
             self._check(connection)
         except sqlite3.Error as error:
             connection.close()
-            raise _translate(error, self._path) from error
+            raise translate(error, self._path) from error
         except BaseException:
             connection.close()
             raise
         return connection
 
+    def _begin_reading(self) -> None:
+        """Start the one transaction that all reads of a store opened for reading belong to."""
+        try:
+            os.stat(self._path)
+            connection = self._reader()
+            connection.execute("BEGIN")
+            if not identify(connection, self._path):
+                raise StoreCorrupt(f"{self._path}: the database is empty")
+            self.quarantined = quarantine.names(connection)
+        except (sqlite3.Error, OSError) as error:
+            raise translate(error, self._path) from error
+
     def _take_lock(self) -> None:
         """Keep a second daemon off the file; SQLite alone would let it in."""
-        self._lock_file = os.open(
-            f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreUnavailable(f"{self._path}: another process uses this database") from None
+        self._lock_file = take_lock(self._path)
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        tables = _identify(connection, self._path)
+        tables = identify(connection, self._path)
         if os.path.getsize(self._path) < _QUICK_CHECK_LIMIT:
             result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if result != "ok":
@@ -231,10 +268,12 @@ class SqliteStore:
             connection.executescript(
                 "BEGIN IMMEDIATE;"
                 + _SCHEMA
+                + quarantine.SCHEMA
                 + "".join(indexes)
                 + f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
                 + "COMMIT;"
             )
+        self.quarantined = quarantine.names(connection)
 
     async def close(self) -> None:
         """Commit what waits, then close the file."""
@@ -306,29 +345,91 @@ class SqliteStore:
                 self._reactor.callFromThread(self._deliver)
                 return
 
-    def _read(self, function: Callable[[sqlite3.Connection], T]) -> defer.Deferred[T]:
+    def _reader(self) -> sqlite3.Connection:
+        """Return the connection of the reading thread that calls."""
+        connection: sqlite3.Connection | None = getattr(self._reading, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                read_uri(self._path),
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=5,
+            )
+            self._reading.connection = connection
+            self._connections.append(connection)
+        return connection
+
+    def _read(self, function: Callable[..., T], *args: Any) -> defer.Deferred[T]:
         def work() -> T:
-            connection: sqlite3.Connection | None = getattr(self._reading, "connection", None)
             try:
-                if connection is None:
-                    connection = sqlite3.connect(
-                        f"file:{_uri(self._path)}?mode=ro",
-                        uri=True,
-                        isolation_level=None,
-                        check_same_thread=False,
-                        timeout=5,
-                    )
-                    self._reading.connection = connection
-                    self._connections.append(connection)
-                return function(connection)
+                return function(self._reader(), *args)
+            except sqlite3.OperationalError as error:
+                # Python's own, not SQLite's: it has no code.
+                if "decode to UTF-8" not in str(error):
+                    raise translate(error, self._path) from error
             except sqlite3.Error as error:
-                raise _translate(error, self._path) from error
+                raise translate(error, self._path) from error
+            except _FaultyRecord:
+                pass
+            # A new one: the traceback of the first keeps a statement, and with it an old snapshot.
+            raise _FaultyRecord
 
         return self._in_pool(work)
 
+    async def _read_records(
+        self,
+        collection: str,
+        read: Callable[[sqlite3.Connection, str, Sequence[Any]], T],
+        where: str = "",
+        values: Sequence[Any] = (),
+    ) -> T:
+        """Return what `read` makes of the records that the WHERE clause lets through.
+
+        Where it meets a faulty one, that goes into quarantine and the others are read again.
+        """
+        for _ in range(_MAX_READS):
+            try:
+                return await self._read(read, where, values)
+            except _FaultyRecord:
+                faults = await self._read(
+                    lambda connection, *args: quarantine.find_faults(connection, collection, *args),
+                    where,
+                    values,
+                )
+            if await self._put_into_quarantine(collection, faults):
+                continue
+            # It has to stay where it is: on a full disk, or in somebody else's database.
+            key = "name" if collection == "parameters" else "rowid"
+            where = f"{where} AND" if where else " WHERE"
+            where = f"{where} {key} NOT IN (SELECT value FROM json_each(?))"  # noqa: S608
+            values = (*values, json.dumps([fault.sql_key for fault in faults]))
+        raise StoreCorrupt(f"{self._path}: records of {collection} cannot be read")
+
+    async def _put_into_quarantine(self, collection: str, faults: list[quarantine.Fault]) -> bool:
+        """Have the writer move faulty records; False if that is not possible now."""
+        if not faults:
+            return True  # mended or moved since
+        keys = [fault.key for fault in faults]
+        reason = ""
+        try:
+            moved = await self._submit(
+                lambda connection: quarantine.move(connection, collection, keys), atomic=True
+            )
+        except StoreError as error:
+            moved, reason = faults, f", left out and not moved: {error}"
+        for fault in moved:
+            if fault.name not in self.quarantined:
+                self.quarantined.append(fault.name)
+                logger.error(
+                    "%s cannot be used (quarantine): %s%s", fault.name, fault.reason, reason
+                )
+        return not reason
+
     def _submit(self, run: Callable[[sqlite3.Connection], T], *, atomic: bool) -> defer.Deferred[T]:
         if self._writer is None:
-            return defer.fail(StoreUnavailable(f"{self._path}: the database is closed"))
+            state = "open for reading only" if self._read_only else "closed"
+            return defer.fail(StoreUnavailable(f"{self._path}: the database is {state}"))
         done: defer.Deferred[T] = defer.Deferred()
         self._queue.put(_Job(run, done, atomic))
         return done
@@ -367,7 +468,7 @@ class SqliteStore:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             failure = (
-                _translate(error, self._path)
+                translate(error, self._path)
                 if isinstance(error, sqlite3.Error | OSError)
                 else error
                 if isinstance(error, StoreError)
@@ -417,57 +518,62 @@ class SqliteStore:
         if not _is_storable(document_id):
             return None
 
-        def read(connection: sqlite3.Connection) -> Record | None:
+        def read(
+            connection: sqlite3.Connection, where: str, values: Sequence[Any]
+        ) -> Record | None:
             row = connection.execute(
-                f"SELECT document, revision FROM {collection} WHERE id = ?",  # noqa: S608
-                (document_id,),
+                f"SELECT id, document, revision FROM {collection}{where}",  # noqa: S608
+                values,
             ).fetchone()
-            return None if row is None else Record(json.loads(row[0]), row[1])
+            return None if row is None else _record(row)
 
-        return await self._read(read)
+        return await self._read_records(collection, read, " WHERE id = ?", (document_id,))
 
     async def find(self, collection: Collection, query: Query) -> list[Record]:
         """Return documents that match, sorted, skipped and limited."""
         matches = compile_selector(query.selector)
         where, values, exact = _where(collection, query.selector)
 
-        def read(connection: sqlite3.Connection) -> list[Record]:
-            sql = f"SELECT document, revision FROM {collection}{where} ORDER BY rowid"  # noqa: S608
+        def read(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[Record]:
+            sql = f"SELECT id, document, revision FROM {collection}{where} ORDER BY rowid"  # noqa: S608
+            page_sql = None
             if exact and query.sort is None:
+                page_sql = f"{sql} LIMIT ? OFFSET ?"
+            elif exact and query.sort is not None:
+                page_sql = _sorted_page(connection, collection, query.sort, where, values)
+            if page_sql is not None:
                 if query.limit is not None and query.limit < 0:
                     return []
-                sql += " LIMIT ? OFFSET ?"
                 rows = connection.execute(
-                    sql, (*values, query.limit or -1, max(query.skip, 0))
+                    page_sql, (*values, query.limit or -1, max(query.skip, 0))
                 ).fetchall()
-                return [Record(json.loads(text), revision) for text, revision in rows]
+                return [_record(row) for row in rows]
             found = [
                 record
-                for record in (
-                    Record(json.loads(text), revision)
-                    for text, revision in connection.execute(sql, values)
-                )
+                for record in map(_record, connection.execute(sql, values))
                 if exact or matches(record.document)
             ]
             return page(found, query) if query.sort is not None else cut(found, query)
 
-        return await self._read(read)
+        return await self._read_records(collection, read, where, values)
 
     async def find_ids(self, collection: Collection, selector: Mapping[str, Any]) -> list[str]:
         """Return the ids of all documents that match."""
         matches = compile_selector(selector)
         where, values, exact = _where(collection, selector)
 
-        def read(connection: sqlite3.Connection) -> list[str]:
+        def read(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[str]:
             if exact:
                 sql = f"SELECT id FROM {collection}{where} ORDER BY rowid"  # noqa: S608
                 return [row[0] for row in connection.execute(sql, values)]
-            sql = f"SELECT id, document FROM {collection}{where} ORDER BY rowid"  # noqa: S608
+            sql = f"SELECT id, document, revision FROM {collection}{where} ORDER BY rowid"  # noqa: S608
             return [
-                row[0] for row in connection.execute(sql, values) if matches(json.loads(row[1]))
+                record.id
+                for record in map(_record, connection.execute(sql, values))
+                if matches(record.document)
             ]
 
-        return await self._read(read)
+        return await self._read_records(collection, read, where, values)
 
     async def descendants(self, config_id: str) -> list[str]:
         """Return the ids of all configs that reach this one, in one query."""
@@ -499,11 +605,19 @@ class SqliteStore:
     async def parameters(self) -> dict[str, Any]:
         """Return all parameters, by name."""
 
-        def read(connection: sqlite3.Connection) -> dict[str, Any]:
-            rows = connection.execute("SELECT name, value FROM parameters ORDER BY name")
-            return {name: json.loads(value) for name, value in rows}
+        def read(
+            connection: sqlite3.Connection, where: str, values: Sequence[Any]
+        ) -> dict[str, Any]:
+            rows = connection.execute(
+                f"SELECT name, value FROM parameters{where} ORDER BY name",  # noqa: S608
+                values,
+            )
+            try:
+                return {name: json.loads(value) for name, value in rows}
+            except (ValueError, TypeError) as error:
+                raise _FaultyRecord from error
 
-        return await self._read(read)
+        return await self._read_records("parameters", read)
 
     # Writes
 
@@ -529,7 +643,21 @@ class SqliteStore:
         await self._submit(run, atomic=False)
 
 
-def _identify(connection: sqlite3.Connection, path: str) -> int:
+def take_lock(path: str) -> int:
+    """Return a descriptor that keeps every daemon off the database until it is closed.
+
+    StoreUnavailable if another process uses the database.
+    """
+    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise StoreUnavailable(f"{path}: another process uses this database") from None
+    return descriptor
+
+
+def identify(connection: sqlite3.Connection, path: str) -> int:
     """Return how many tables and indexes there are; StoreCorrupt if they are not ours."""
     application, version = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -545,10 +673,9 @@ def _identify(connection: sqlite3.Connection, path: str) -> int:
     return tables
 
 
-def _uri(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(os.path.abspath(path))
+def read_uri(path: str) -> str:
+    """Return the URI by which SQLite opens the file for reading only."""
+    return f"file:{quote(os.path.abspath(path))}?mode=ro"
 
 
 def _next_revision(connection: sqlite3.Connection) -> int:
@@ -607,6 +734,47 @@ def _store_parents(connection: sqlite3.Connection, operation: Insert | Replace) 
             "INSERT OR IGNORE INTO config_parents VALUES (?, ?)",
             [(parent, child) for parent in parents if isinstance(parent, str)],
         )
+
+
+def _sorted_page(
+    connection: sqlite3.Connection,
+    collection: Collection,
+    sort: tuple[str, int],
+    where: str,
+    values: Sequence[Any],
+) -> str | None:
+    """Return the SELECT of a part of a sorted listing, None if SQL would sort otherwise.
+
+    Bytes of UTF-8 sort as code points do, and what is missing or null as the empty text. Other
+    values that are no text sort as Python writes them.
+    """
+    key, direction = sort
+    if not _PLAIN_KEY.fullmatch(key):
+        return None
+    narrowed = f"SELECT 1 FROM {collection}{where}{' AND' if where else ' WHERE'}"  # noqa: S608
+    is_other = f"coalesce(json_type(document, '$.{key}'), 'null') NOT IN ('null', 'text')"
+    if key == "id":
+        ordered, check = key, ""
+    elif key in INDEXED[collection]:
+        # The column is NULL where the document has no text.
+        ordered, check = key, f"{key} IS NULL AND CASE WHEN json_valid(document) THEN {is_other}"
+    else:
+        ordered = f"coalesce(json_extract(document, '$.{key}'), '')"
+        # SQLite ends a text where this stands.
+        check = f"CASE WHEN json_valid(document) THEN {is_other} OR instr(document, '\\u0000')"
+    if check and connection.execute(f"{narrowed} {check} ELSE 1 END LIMIT 1", values).fetchone():
+        return None
+    # NULL sorts before the empty text unless they are made one, which no index can follow.
+    if (
+        ordered == key != "id"
+        and connection.execute(f"{narrowed} {key} = '' LIMIT 1", values).fetchone()
+    ):
+        ordered = f"coalesce({key}, '')"
+    order = f"ORDER BY {ordered}{' DESC' if direction < 0 else ''}, rowid"
+    return (
+        f"SELECT id, document, revision FROM {collection} WHERE rowid IN"  # noqa: S608
+        f" (SELECT rowid FROM {collection}{where} {order} LIMIT ? OFFSET ?) {order}"
+    )
 
 
 def _where(collection: Collection, selector: Mapping[str, Any]) -> tuple[str, list[str], bool]:

@@ -3,12 +3,13 @@
 import json
 import queue
 import sqlite3
+import uuid
 
 import pytest
 import pytest_twisted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from twisted.internet import defer, reactor
+from twisted.internet import defer, reactor, threads
 from twisted.python.failure import Failure
 
 from provd.errors import (
@@ -22,16 +23,31 @@ from provd.errors import (
 from provd.model.selectors import Query, apply
 from provd.store.interface import Delete, Insert, Replace
 from provd.store.memory import MemoryStore
+from provd.store.mongo import MongoStore
 from provd.store.sqlite import SqliteStore
+from tests.mongo_server import MongoServer, mongo_database, mongo_server
+
+__all__ = ["mongo_database", "mongo_server"]
 
 
-@pytest_twisted.async_yield_fixture(params=["memory", "sqlite"])
+@pytest.fixture(scope="module")
+def standalone_server():
+    with MongoServer(standalone=True) as server:
+        yield server
+
+
+@pytest_twisted.async_yield_fixture(params=["memory", "sqlite", "mongo", "mongo standalone"])
 async def store(request, tmp_path):
-    made = (
-        MemoryStore()
-        if request.param == "memory"
-        else SqliteStore(reactor, str(tmp_path / "provd.db"))
-    )
+    if request.param == "memory":
+        made = MemoryStore()
+    elif request.param == "sqlite":
+        made = SqliteStore(reactor, str(tmp_path / "provd.db"))
+    elif request.param == "mongo":
+        server = request.getfixturevalue("mongo_server")
+        made = MongoStore(reactor, server.uri(), request.getfixturevalue("mongo_database"))
+    else:
+        server = request.getfixturevalue("standalone_server")
+        made = MongoStore(reactor, server.uri(), f"test_{uuid.uuid4().hex}")
     await made.open()
     yield made
     await made.close()
@@ -274,6 +290,98 @@ def test_sqlite_answers_every_selector_as_the_language_says(tmp_path_factory, do
     expected = apply(stored, Query(selector=selector))
     assert found == expected
     assert count == len(expected)
+
+
+TEXTS = st.one_of(
+    st.sampled_from(["", "a", "b", "ab", "$a", "a.b", "\0", "é", "\U0001f4de", "null"]),
+    st.text(st.characters(codec="utf-8"), max_size=4),
+)
+ANYTHING = st.recursive(
+    st.one_of(SCALARS, TEXTS, st.integers(), st.floats(allow_nan=False, allow_infinity=False)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(TEXTS, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@pytest_twisted.async_yield_fixture
+async def mongo(mongo_server, mongo_database):
+    made = MongoStore(reactor, mongo_server.uri(), mongo_database)
+    await made.open()
+    yield made
+    await made.close()
+
+
+def in_reactor(coroutine):
+    return threads.blockingCallFromThread(reactor, defer.Deferred.fromCoroutine, coroutine)
+
+
+@pytest_twisted.ensureDeferred
+async def test_mongo_answers_every_query_as_the_language_says(mongo):
+    async def ask(stored, query):
+        revisions = await mongo.write([Insert("devices", each) for each in stored])
+        try:
+            return (
+                [record.document for record in await mongo.find("devices", query)],
+                await mongo.find_ids("devices", query.selector),
+                await mongo.count("devices", query.selector),
+            )
+        finally:
+            pairs = zip(stored, revisions, strict=True)
+            await mongo.write([Delete("devices", each["id"], number) for each, number in pairs])
+
+    @settings(max_examples=50, deadline=None)
+    @given(
+        documents=st.lists(
+            st.dictionaries(
+                st.sampled_from(["mac", "ip", "plugin", "x", "options"]), st.one_of(VALUES, TEXTS)
+            ),
+            max_size=6,
+        ),
+        selector=st.dictionaries(KEYS, CONDITIONS, max_size=2),
+        sort=st.one_of(
+            st.none(),
+            st.tuples(st.sampled_from(["mac", "plugin", "x", "id"]), st.sampled_from([1, -1])),
+        ),
+        skip=st.integers(-1, 3),
+        limit=st.one_of(st.none(), st.integers(-1, 4)),
+    )
+    def examples(documents, selector, sort, skip, limit):
+        stored = [{**document, "id": str(number)} for number, document in enumerate(documents)]
+        query = Query(selector=selector, sort=sort, skip=skip, limit=limit)
+        found, ids, count = in_reactor(ask(stored, query))
+        matching = [document["id"] for document in apply(stored, Query(selector=selector))]
+        assert found == apply(stored, query)
+        assert ids == matching
+        assert count == len(matching)
+
+    await threads.deferToThread(examples)
+
+
+@pytest_twisted.ensureDeferred
+async def test_mongo_gives_back_whatever_json_can_say(mongo):
+    async def keep(first, second):
+        config_id = first["id"]
+        (revision,) = await mongo.write([Insert("configs", first)])
+        one = await mongo.get("configs", config_id)
+        (revision,) = await mongo.write([Replace("configs", second, revision)])
+        two = await mongo.get("configs", config_id)
+        found = await mongo.find_ids("configs", {"parent_ids": {"$contains": "a"}})
+        await mongo.write([Delete("configs", config_id, revision)])
+        return one.document, two.document, found, await mongo.get("configs", config_id)
+
+    @settings(max_examples=40, deadline=None)
+    @given(document=st.dictionaries(TEXTS, ANYTHING, max_size=4), config_id=TEXTS, parents=ANYTHING)
+    def examples(document, config_id, parents):
+        first = {**document, "id": config_id}
+        second = {**first, "parent_ids": parents}
+        one, two, found, gone = in_reactor(keep(first, second))
+        assert json.dumps(one) == json.dumps(first)
+        assert json.dumps(two) == json.dumps(second)
+        expected = apply([second], Query(selector={"parent_ids": {"$contains": "a"}}))
+        assert found == [each["id"] for each in expected]
+        assert gone is None
+
+    await threads.deferToThread(examples)
 
 
 # What only the embedded store promises

@@ -1,0 +1,1 @@
+"""`provd-admin`: what operators do with the state of a daemon from a shell."""

@@ -1,0 +1,1 @@
+"""Front end: FastAGI, by which Asterisk's dialplan asks to provision a phone."""

@@ -1,0 +1,379 @@
+"""Notifying phones through Asterisk's AMI: one connection, kept open and made again when it ends.
+
+Asterisk answers when it has taken the order; whether a phone obeyed is not known.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+from twisted.internet import defer, ssl
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+
+from provd.errors import PacketError, SynchronizeError
+from provd.logs import escape, log_failure
+from provd.notify.amiprotocol import (
+    AmiSession,
+    Answered,
+    LoggedIn,
+    Refused,
+    Send,
+    format_variable,
+)
+from provd.notify.interface import check_fields, parse_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from twisted.internet.interfaces import IStreamClientEndpoint
+    from twisted.python.failure import Failure
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = (1, 2, 4, 8, 16, 32, 60)
+JITTER = 0.2
+"""Each delay is longer by up to this part of it, so that several daemons do not come together."""
+HURRY_SECONDS = 1.0
+"""A NOTIFY cuts a delay short, but not sooner than this after the last attempt began."""
+PING_SECONDS = 30.0
+MAX_WAITING = 1024
+
+
+def make_endpoint(
+    reactor: Any, host: str, port: int, *, tls: bool, verify_certificate: bool | str, timeout: float
+) -> IStreamClientEndpoint:
+    """Return where to connect to; a TLS server must prove the name `host`.
+
+    `verify_certificate` may be the path of a file with trusted certificates. Raises OSError or
+    ValueError if it cannot be read.
+    """
+    endpoint = HostnameEndpoint(reactor, host, port, timeout=timeout)
+    if not tls:
+        return endpoint
+    if verify_certificate is False:
+        return wrapClientTLS(ssl.CertificateOptions(verify=False), endpoint)
+    trusted = None
+    if isinstance(verify_certificate, str):
+        with open(verify_certificate, "rb") as file:
+            trusted = ssl.trustRootFromCertificates(_certificates(file.read()))
+    return wrapClientTLS(ssl.optionsForClientTLS(host, trustRoot=trusted), endpoint)
+
+
+def _certificates(pem: bytes) -> list[ssl.Certificate]:
+    blocks = re.findall(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", pem, re.DOTALL)
+    if not blocks:
+        raise ValueError("the CA file holds no certificate")
+    return [ssl.Certificate.loadPEM(block) for block in blocks]
+
+
+class _Connection(Protocol):
+    """Moves bytes between a session and its transport, and answers to those who wait."""
+
+    def __init__(self, session: AmiSession) -> None:
+        self._session = session
+        self._waiting: dict[str, defer.Deferred[Answered]] = {}
+        self._watchers: list[defer.Deferred[None]] = []
+        self.login_ended: defer.Deferred[None] = defer.Deferred()
+        """Fires once actions may be sent, or never will."""
+        self.reason = ""
+        self.is_lost = False
+
+    @property
+    def is_ready(self) -> bool:
+        return self._session.is_ready and not self.is_lost
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            happened = self._session.receive(data)
+        except PacketError as error:
+            self.end(str(error))
+            return
+        for event in happened:
+            match event:
+                case Send(data=answer):
+                    self._write(answer)
+                case LoggedIn():
+                    self.login_ended.callback(None)
+                case Refused(reason=reason):
+                    self.end(f"login refused: {reason}")
+                case Answered(action_id=action_id):
+                    waiting = self._waiting.pop(action_id, None)
+                    if waiting is not None:
+                        waiting.callback(event)
+
+    def request(self, name: str, arguments: Iterable[tuple[str, str]]) -> defer.Deferred[Answered]:
+        """Send an action; the Deferred fails with SynchronizeError if the connection ends."""
+        if len(self._waiting) >= MAX_WAITING:
+            raise SynchronizeError(f"{MAX_WAITING} actions wait for an answer already")
+        action_id, data = self._session.action(name, arguments)
+
+        def give_up(_: object) -> None:
+            self._waiting.pop(action_id, None)
+            self._session.forget(action_id)
+
+        waiting: defer.Deferred[Answered] = defer.Deferred(give_up)
+        self._waiting[action_id] = waiting
+        self._write(data)
+        return waiting
+
+    def lost(self) -> defer.Deferred[None]:
+        """Return a Deferred that fires when the connection is gone."""
+        watcher: defer.Deferred[None] = defer.Deferred(self._watchers.remove)
+        if self.is_lost:
+            watcher.callback(None)
+        else:
+            self._watchers.append(watcher)
+        return watcher
+
+    def end(self, reason: str) -> None:
+        """Cut the connection for this reason."""
+        self.reason = self.reason or reason
+        if self.transport is not None:
+            self.transport.abortConnection()  # type: ignore[attr-defined]  # TCP and TLS have it
+
+    def _write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.is_lost = True
+        self.reason = self.reason or f"the connection ended: {reason.getErrorMessage()}"
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            answer.errback(SynchronizeError(escape(self.reason)))
+        if not self.login_ended.called:
+            self.login_ended.callback(None)
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher.callback(None)
+
+
+def _target(endpoint: str | None, address: str | None) -> tuple[str, str]:
+    if endpoint:
+        return "Endpoint", endpoint
+    if not address:
+        raise SynchronizeError("there is neither a SIP account nor an address")
+    parse_address(address)
+    return "URI", f"sip:anonymous@{address}"
+
+
+class AmiNotifier:
+    """Notifier through the AMI of one Asterisk."""
+
+    def __init__(
+        self,
+        clock: Any,
+        endpoint: IStreamClientEndpoint,
+        *,
+        where: str,
+        username: str,
+        secret: str,
+        authentication: Literal["md5", "plain"] = "md5",
+        timeout: float = 10.0,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """`where` is for messages; `timeout` holds for a login and for each action."""
+        self._clock = clock
+        self._endpoint = endpoint
+        self._where = where
+        self._username = username
+        self._secret = secret
+        self._authentication = authentication
+        self._timeout = timeout
+        self._jitter = jitter
+        self._running: defer.Deferred[None] | None = None
+        self._connection: _Connection | None = None
+        self._pause: defer.Deferred[None] | None = None
+        self._attempt_began = float("-inf")
+        self._attempts = 0
+        self._problem: str | None = "not started"
+        self._interested: set[defer.Deferred[None]] = set()
+        """Who wants to know how the attempt to connect that is under way ends."""
+
+    @property
+    def status(self) -> str:
+        """`ok`, or in words why there is no connection."""
+        return "ok" if self._ready() is not None else self._problem or "connecting"
+
+    def start(self) -> None:
+        """Begin to connect; Asterisk need not be there."""
+        self._problem = None
+        # _run looks at it before it first waits.
+        self._running = defer.Deferred()
+        running = defer.Deferred.fromCoroutine(self._run())
+        running.addErrback(self._ended)
+        self._running = running
+
+    def _ended(self, failure: Failure) -> None:
+        if failure.check(defer.CancelledError) is None:
+            self._problem = "it failed; the log says how"
+            log_failure(failure, logger, "the AMI at %s is not connected any more", self._where)
+
+    async def stop(self) -> None:
+        """Close the connection, or stop trying; what waits for an answer fails."""
+        running, self._running = self._running, None
+        if running is not None:
+            self._problem = "stopped"
+            running.cancel()
+            await running
+        self._tell_interested()
+
+    async def notify(
+        self,
+        *,
+        endpoint: str | None,
+        address: str | None,
+        event: str,
+        variables: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Have Asterisk notify an endpoint, else a URI; SynchronizeError if it does not."""
+        headers = (("Event", event), *variables)
+        try:
+            check_fields("a header", headers)
+            lines = [
+                _target(endpoint, address),
+                *(("Variable", format_variable(name, value)) for name, value in headers),
+            ]
+            answer = await self._request("PJSIPNotify", lines)
+        except SynchronizeError as error:
+            whom = endpoint or address
+            raise SynchronizeError(
+                f"NOTIFY {event!r:.80} to {whom!r:.80} by AMI at {self._where}: {error}"
+            ) from error
+        logger.debug("NOTIFY %s to %s: %s", event, lines[0][1], answer.fields.get("message"))
+
+    async def _request(self, name: str, arguments: Iterable[tuple[str, str]]) -> Answered:
+        connection = await self._ready_soon()
+        answer = await self._answer(connection, name, arguments)
+        if answer.error is not None:
+            raise SynchronizeError(escape(answer.error))
+        return answer
+
+    async def _answer(
+        self, connection: _Connection, name: str, arguments: Iterable[tuple[str, str]]
+    ) -> Answered:
+        try:
+            return await connection.request(name, arguments).addTimeout(self._timeout, self._clock)
+        except defer.TimeoutError as error:
+            raise SynchronizeError(f"no answer in {self._timeout:g} s") from error
+
+    def _ready(self) -> _Connection | None:
+        connection = self._connection
+        return connection if connection is not None and connection.is_ready else None
+
+    async def _ready_soon(self) -> _Connection:
+        """Return the connection, once an attempt to make it that is under way succeeded."""
+        connection = self._ready()
+        if connection is not None:
+            return connection
+        if self._running is None:
+            raise SynchronizeError(f"not connected: {self._problem}")
+        is_early = self._clock.seconds() - self._attempt_began < HURRY_SECONDS
+        if self._pause is not None and is_early:
+            raise SynchronizeError(f"not connected: {self._problem}")
+        ended: defer.Deferred[None] = defer.Deferred()
+        self._interested.add(ended)
+        if self._pause is not None:
+            self._pause.callback(None)
+        try:
+            await ended.addTimeout(self._timeout, self._clock)
+        except defer.TimeoutError as error:
+            raise SynchronizeError(f"not connected after {self._timeout:g} s") from error
+        finally:
+            self._interested.discard(ended)
+        connection = self._ready()
+        if connection is None:
+            raise SynchronizeError(f"not connected: {self._problem}")
+        return connection
+
+    def _tell_interested(self) -> None:
+        interested, self._interested = self._interested, set()
+        for ended in interested:
+            ended.callback(None)
+
+    async def _run(self) -> None:
+        while True:
+            problem = await self._live()
+            if self._running is None:
+                return
+            known = self._attempts > len(RETRY_SECONDS)
+            self._problem = problem
+            delay = RETRY_SECONDS[min(self._attempts, len(RETRY_SECONDS)) - 1]
+            delay_with_jitter = delay * (1 + JITTER * self._jitter())
+            # A server that is away for days is not worth a warning every minute.
+            logger.log(
+                logging.DEBUG if known else logging.WARNING,
+                "the AMI at %s is not connected, next try in %.1f s: %s",
+                self._where,
+                delay_with_jitter,
+                problem,
+            )
+            self._pause = defer.Deferred()
+            self._tell_interested()
+            try:
+                await self._pause.addTimeout(delay_with_jitter, self._clock)
+            except defer.TimeoutError:
+                pass
+            finally:
+                self._pause = None
+
+    async def _live(self) -> str:
+        """Connect, keep the connection alive as long as it can be, and return why it ended."""
+        self._attempts += 1
+        self._attempt_began = self._clock.seconds()
+        session = AmiSession(self._username, self._secret, self._authentication)
+        try:
+            connection = await self._connect(session)
+        except ConnectionError as error:
+            return escape(str(error))
+        try:
+            return await self._use(connection, session)
+        finally:
+            self._connection = None
+            connection.end("stopped")
+            await connection.lost()
+
+    async def _connect(self, session: AmiSession) -> _Connection:
+        factory = Factory.forProtocol(lambda: _Connection(session))
+        factory.noisy = False
+        connecting = self._endpoint.connect(factory)
+        try:
+            connection = await connecting.addTimeout(self._timeout, self._clock)
+        except defer.CancelledError:
+            raise
+        except (defer.TimeoutError, ConnectingCancelledError) as error:
+            raise ConnectionError(f"no connection in {self._timeout:g} s") from error
+        except Exception as error:  # of sockets, names, or TLS
+            raise ConnectionError(str(error) or type(error).__name__) from error
+        assert isinstance(connection, _Connection)
+        return connection
+
+    async def _use(self, connection: _Connection, session: AmiSession) -> str:
+        try:
+            await connection.login_ended.addTimeout(self._timeout, self._clock)
+        except defer.TimeoutError:
+            return f"no login in {self._timeout:g} s"
+        if connection.is_lost:
+            return escape(connection.reason)
+        self._connection = connection
+        self._problem = None
+        logger.info("connected to the AMI at %s: %s", self._where, escape(session.server))
+        self._tell_interested()
+        while True:
+            try:
+                await connection.lost().addTimeout(PING_SECONDS, self._clock)
+            except defer.TimeoutError:
+                pass
+            else:
+                return escape(connection.reason)
+            try:
+                await self._answer(connection, "Ping", ())
+            except SynchronizeError as error:
+                return f"Ping: {error}"
+            # What ends after it worked for a while is tried again as if for the first time.
+            self._attempts = 1

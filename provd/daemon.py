@@ -18,6 +18,8 @@ from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
 from provd import __version__, compat, logs
+from provd.agi import call
+from provd.agi.server import AgiFactory
 from provd.auth.local import LocalAuthorizer
 from provd.auth.wazo import WazoAuthorizer
 from provd.bus.events import deleted_tenant
@@ -26,7 +28,15 @@ from provd.compat.application import Application
 from provd.compat.processing import load_stages
 from provd.compat.quirks import quirk
 from provd.dhcp.receiver import DhcpReceiver
-from provd.errors import AuthUnavailable, ProvdError, SettingsError
+from provd.errors import (
+    AuthUnavailable,
+    DeviceNotFound,
+    ProvdError,
+    ProvisioningRefused,
+    SettingsError,
+    TooManyAttempts,
+    UnknownProvisioningCode,
+)
 from provd.http.metrics import MetricsResource, MetricsSite
 from provd.http.site import PhoneResource, PhoneSite
 from provd.manager.base_documents import base_documents
@@ -43,10 +53,15 @@ from provd.manager.parameters import Parameters
 from provd.manager.pipeline import Pipeline
 from provd.manager.plugins import PluginManager
 from provd.manager.preview import Previews
+from provd.manager.provisioning import Provisioning
 from provd.manager.rendering import RenderStates
+from provd.manager.synchronization import Synchronizations
 from provd.manager.tenants import TenantRemoval, TenantSync
 from provd.manager.watchdog import StallWatchdog
 from provd.model.rawconfig import check_base
+from provd.notify.ami import AmiNotifier, make_endpoint
+from provd.notify.legacy import SyncService
+from provd.notify.sip import SipNotifier
 from provd.plugin.archive import recover
 from provd.plugin.host import PluginHost
 from provd.plugin.localization import LocalizationService, register_localization_service
@@ -63,11 +78,12 @@ from provd.tftp.front import TftpFront
 from provd.tftp.server import TftpServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from provd.auth.interface import Authorizer
     from provd.bus.consumer import BusConsumer
     from provd.manager.metrics import Sample
+    from provd.notify.interface import Notifier
     from provd.rest.app import RestApi
     from provd.store.interface import Record, Store
 
@@ -232,6 +248,19 @@ class Daemon(service.MultiService):
             plugin_config=settings.plugin_config,
             base_raw_config=self._base_raw_config,
         )
+        self._notifier = self._make_notifier()
+        self._synchronizations = Synchronizations(
+            clock=reactor,
+            manager=self._manager,
+            history=self._history,
+            jobs=self._jobs,
+            way=lambda: general.sync_service_type,
+            confirm_seconds=general.sync_confirm_seconds,
+            success_means=general.sync_success,
+        )
+        self._journal.fetched = self._synchronizations.fetched
+        self._provisioning = Provisioning(reactor, self._manager, self._synchronizations)
+        self._agi: AgiFactory | None = None
         self._watchdog = StallWatchdog(reactor, settings.logging.stall_threshold_ms / 1000)
         self._bus: BusConsumer | None = None
         self._tenant_sync: TenantSync | None = None
@@ -369,6 +398,7 @@ class Daemon(service.MultiService):
             self._authorizer.prepare()
             self._manager.main_tenant = self._authorizer.main_tenant
         await self._first_start()
+        await self._manager.devices.load_index()
         await self._parameters.load()
         await self._authorizer.start()
         self._register_sync_service()
@@ -488,15 +518,70 @@ class Daemon(service.MultiService):
 
         self._jobs.start("new provisioning key", refresh())
 
+    def _make_notifier(self) -> Notifier | None:
+        """Return what notifies phones without wazo-amid; None for amid and for none."""
+        settings = self._settings
+        kind = settings.general.sync_service_type
+        if kind == "ami":
+            ami = settings.ami
+            try:
+                endpoint = make_endpoint(
+                    self._reactor,
+                    ami.host,
+                    ami.port,
+                    tls=ami.tls,
+                    verify_certificate=ami.verify_certificate,
+                    timeout=ami.timeout,
+                )
+            except (OSError, ValueError) as failure:
+                raise SettingsError(f"ami.verify_certificate: {failure}") from failure
+            return AmiNotifier(
+                self._reactor,
+                endpoint,
+                where=f"{ami.host}:{ami.port}",
+                username=ami.username,
+                secret=ami.secret or "",
+                authentication=ami.authentication,
+                timeout=ami.timeout,
+            )
+        if kind == "sip":
+            sip = settings.sip
+            return SipNotifier(
+                self._reactor,
+                interface=sip.listen_interface,
+                port=sip.port,
+                from_host=sip.from_host,
+                phone_port=sip.phone_port,
+                timeout=sip.timeout,
+            )
+        return None
+
     def _register_sync_service(self) -> None:
         settings = self._settings
-        if settings.general.sync_service_type != "asterisk_ami":
-            return
-        client = synchronize.get_AMID_client(
-            **_as_dict(settings.amid),
-            token=lambda: getattr(self._authorizer, "service_token", None),
-        )
-        synchronize.register_sync_service(synchronize.AsteriskAMISynchronizeService(client))
+        if self._notifier is not None:
+            self._notifier.start()
+            synchronize.register_sync_service(SyncService(self._reactor, self._notifier))
+        elif settings.general.sync_service_type == "asterisk_ami":
+            client = synchronize.get_AMID_client(
+                **_as_dict(settings.amid),
+                token=lambda: getattr(self._authorizer, "service_token", None),
+            )
+            synchronize.register_sync_service(synchronize.AsteriskAMISynchronizeService(client))
+
+    async def _dialled(self, arguments: Mapping[str, str], _asterisk: str) -> str:
+        """Provision the phone that dialled a code; return the result for the dialplan."""
+        try:
+            await self._provisioning.provision(
+                code=arguments["code"], mac=arguments.get("mac"), ip=arguments.get("ip")
+            )
+        except UnknownProvisioningCode:
+            return call.UNKNOWN_CODE
+        except DeviceNotFound:
+            return call.UNKNOWN_PHONE
+        except (ProvisioningRefused, TooManyAttempts) as failure:
+            logger.warning("a dialled code is refused: %s", failure)
+            return call.REFUSED
+        return call.SUCCESS
 
     async def _install_all(self) -> None:
         try:
@@ -527,6 +612,12 @@ class Daemon(service.MultiService):
             site = MetricsSite(MetricsResource(self._metrics_text))
             bound = await self._listen_on(endpoint, site, "metrics")
             logger.info("metrics are served over HTTP on port %d", bound)
+        agi = self._settings.agi
+        if agi.port is not None:
+            self._agi = AgiFactory(self._reactor, self._dialled)
+            endpoint = endpoints.TCP4ServerEndpoint(self._reactor, agi.port, 64, agi.ip)
+            bound = await self._listen_on(endpoint, self._agi, "FastAGI")
+            logger.info("codes from the dialplan are taken by FastAGI on port %d", bound)
         dhcp = self._settings.dhcp
         if dhcp.socket is not None:
             receiver = DhcpReceiver(
@@ -591,9 +682,10 @@ class Daemon(service.MultiService):
             dhcp_events=self._dhcp_events,
             history=self._history,
             previews=self._previews,
+            synchronizations=self._synchronizations,
+            provisioning=self._provisioning,
             plugins=self._plugins,
             parameters=self._parameters,
-            jobs=self._jobs,
             clock=self._reactor,
             status=self._status,
         )
@@ -630,6 +722,15 @@ class Daemon(service.MultiService):
                 "count": self._watchdog.stalls,
                 "longest_seconds": round(self._watchdog.longest, 3),
             },
+            "synchronization": {
+                "way": self._settings.general.sync_service_type,
+                "status": "ok" if self._notifier is None else self._notifier.status,
+                "waiting": self._synchronizations.waiting,
+                "confirmed": self._synchronizations.confirmed,
+                "not_confirmed": self._synchronizations.not_confirmed,
+                "failed": self._synchronizations.failed,
+            },
+            "quarantined": list(getattr(self._store, "quarantined", ())),
             "devices_created": self._pipeline.created,
             "renders": self._manager.renders,
             "tftp": None
@@ -673,6 +774,14 @@ class Daemon(service.MultiService):
             )
         yield "provd_devices_created_total", "Devices made by requests.", {}, self._pipeline.created
         yield "provd_renders_total", "Devices rendered.", {}, self._manager.renders
+        synchronizations = self._synchronizations
+        for outcome in ("confirmed", "not_confirmed", "failed"):
+            yield (
+                "provd_synchronizations_total",
+                "Phones told to reload, by what came of it.",
+                {"outcome": outcome},
+                getattr(synchronizations, outcome),
+            )
         yield "provd_jobs", "Background jobs that run.", {}, len(self._jobs.names)
         watchdog = self._watchdog
         yield "provd_stalls_total", "Times the loop stood still.", {}, watchdog.stalls
@@ -764,6 +873,8 @@ class Daemon(service.MultiService):
         await self._quietly(lambda: _result(super(Daemon, self).stopService()))
         while any(site.active for site in self._sites) and time.monotonic() < deadline - 0.5:
             await task.deferLater(self._reactor, 0.02)
+        if self._agi is not None:
+            await self._quietly(self._agi.stop)
         await self._quietly(self._authorizer.stop)
         await self._quietly(self._jobs.stop)
         try:
@@ -771,6 +882,8 @@ class Daemon(service.MultiService):
         except Exception:
             logger.exception("plugins could not be closed")
         synchronize.unregister_sync_service()
+        if self._notifier is not None:
+            await self._quietly(self._notifier.stop)
         await self._quietly(self._store.close)
         self._watchdog.stop()
         if self._pool.started:

@@ -173,6 +173,22 @@ class SynchronizeError(ProvdError):
     """The phone could not be told to reload."""
 
 
+class UnknownProvisioningCode(ProvdError):
+    """No config has that provisioning code."""
+
+
+class ProvisioningRefused(ProvdError):
+    """It cannot be told which device, or which config, is meant."""
+
+
+class TooManyAttempts(ProvdError):
+    """Too many wrong codes; `seconds` are left to wait."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class AuthenticationFailed(ProvdError):
     """The token is missing, unknown, expired, or may not do this; the client learns only that."""
 

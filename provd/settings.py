@@ -281,6 +281,8 @@ class General:
     sync_service_type: Literal["none", "asterisk_ami", "ami", "sip"] = _key(
         _one_of("none", "asterisk_ami", "ami", "sip"), "none"
     )
+    sync_confirm_seconds: float = _key(_number(above_zero=False), 120)
+    sync_success: Literal["sent", "fetched"] = _key(_one_of("sent", "fetched"), "sent")
     syncdb: Syncdb = attrs.field(kw_only=True, metadata={"schema": Syncdb})
     direct_renders: int = _key(_integer(0), 64)
     shutdown_seconds: float = _key(_number(above_zero=False), 4)

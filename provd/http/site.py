@@ -11,6 +11,8 @@ import logging
 import os
 import time
 from collections import OrderedDict, deque
+from contextlib import nullcontext
+from functools import partial
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -19,6 +21,7 @@ from twisted.internet import defer, tcp
 from twisted.internet.protocol import connectionDone
 from twisted.protocols import basic
 from twisted.web import resource, server, static
+from twisted.web.error import UnsupportedMethod
 from twisted.web.http import NOT_MODIFIED, HTTPChannel
 
 from provd.errors import ClientAddressError, StoreError, TooBusy
@@ -30,6 +33,8 @@ from provd.model.documents import copy_json
 from provd.model.requests import RequestType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.python.failure import Failure
 
     from provd.manager.files import CachedFile, Files
@@ -529,21 +534,26 @@ class PhoneResource(resource.Resource):
                     return
         preprocess = getattr(service, "path_preprocess", None)
         if preprocess is not None:
-            preprocess(request)
+            with loaded.measured("path_preprocess"):
+                preprocess(request)
             segments: list[Any] = list(request.segments)  # a plugin may have put text there
             request.postpath = [s.encode() if isinstance(s, str) else s for s in segments]
-        target = await self._child(service, request)
+        target = await self._child(service, request, partial(loaded.measured, "http_service"))
         if not request.is_lost():
-            self._finish(request, target, identified)
+            with loaded.measured("http_service"):
+                self._finish(request, target, identified)
 
     @staticmethod
-    async def _child(service: Any, request: PhoneHttpRequest) -> Any:
+    async def _child(
+        service: Any, request: PhoneHttpRequest, measured: Callable[[], Any] = nullcontext
+    ) -> Any:
         """Walk down the remaining path; a step may be a Deferred."""
         current = service
         while request.segments and not current.isLeaf:
             segment = request.segments.pop(0)
             request.prepath = [*(request.prepath or ()), segment]
-            current = current.getChildWithDefault(segment, request)
+            with measured():
+                current = current.getChildWithDefault(segment, request)
             if isinstance(current, defer.Deferred):
                 request.notifyFinish().addErrback(_cancel, current)
                 current = await current
@@ -561,7 +571,11 @@ class PhoneResource(resource.Resource):
         identified: Identified,
         refused: str | None = None,
     ) -> None:
-        body = target.render(request)
+        try:
+            body = target.render(request)
+        except UnsupportedMethod as failure:
+            request.setHeader(b"Allow", b", ".join(sorted(failure.allowedMethods)))
+            body = _page(405, "Method not allowed", "Method not allowed.").render(request)
         if body is server.NOT_DONE_YET:
             request.notifyFinish().addBoth(lambda _: self._log(request, identified, None))
             return

@@ -9,13 +9,68 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from provd.store.interface import INDEXED, Collection, Record, Store
+from provd.store.interface import (
+    IDENTITY_KEYS,
+    INDEXED,
+    Collection,
+    Identity,
+    Record,
+    Store,
+)
 from provd.store.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Lookup = tuple[str, str]
+
+
+class KeyIndex:
+    """The ids of all devices by what tells them apart: nobody has to be asked who is not there.
+
+    Only for a store that no other process writes, and for as many devices as memory allows.
+    """
+
+    def __init__(self, identities: Iterable[Identity], limit: int) -> None:
+        self._limit = limit
+        self._order: dict[str, int] = {}
+        self._next = 0
+        self._ids: dict[str, dict[str, tuple[str, ...]]] = {key: {} for key in IDENTITY_KEYS}
+        for device_id, *values in identities:
+            self._order[device_id] = self._next
+            self._next += 1
+            for key, value in zip(IDENTITY_KEYS, values, strict=True):
+                if value is not None:
+                    ids = self._ids[key]
+                    ids[value] = (*ids.get(value, ()), device_id)
+
+    def get(self, key: str, value: str) -> tuple[str, ...]:
+        """Return the ids of the devices with that value, in order of insertion."""
+        return self._ids[key].get(value, ())
+
+    def written(self, old: dict[str, Any] | None, new: dict[str, Any] | None) -> bool:
+        """Take note of a write; return whether the index is still small enough."""
+        device_id = new["id"] if new is not None else old["id"] if old is not None else ""
+        if new is not None and device_id not in self._order:
+            self._order[device_id] = self._next
+            self._next += 1
+        for key, ids in self._ids.items():
+            gone = old.get(key) if old is not None else None
+            come = new.get(key) if new is not None else None
+            if gone == come:
+                continue
+            if isinstance(gone, str):
+                kept = tuple(known for known in ids.get(gone, ()) if known != device_id)
+                if kept:
+                    ids[gone] = kept
+                else:
+                    ids.pop(gone, None)
+            if isinstance(come, str):
+                known = [known for known in ids.get(come, ()) if known != device_id]
+                ids[come] = tuple(sorted((*known, device_id), key=self._order.__getitem__))
+        if new is None:
+            self._order.pop(device_id, None)
+        return len(self._order) <= self._limit
 
 
 class DocumentCache:
@@ -29,13 +84,21 @@ class DocumentCache:
         self._lookups: OrderedDict[Lookup, tuple[str, ...]] = OrderedDict()
         self._absent: OrderedDict[str, None] = OrderedDict()
         self._asked: dict[object, set[object]] = {}
-        self._indexed = tuple(
-            key for key in INDEXED[collection] if key in {"mac", "ip", "sn", "uuid"}
-        )
+        self._indexed = tuple(key for key in INDEXED[collection] if key in IDENTITY_KEYS)
         self.hits = 0
         self.misses = 0
+        self._index: KeyIndex | None = None
         self.role_writes = 0
         """How often a document with a `role`, or one of another writer, was written."""
+
+    async def load_index(self) -> None:
+        """Know of all devices which key belongs to which, where that is possible.
+
+        To be called before anything is written.
+        """
+        identities = await self._store.identities(self._limit)
+        if identities is not None:
+            self._index = KeyIndex(identities, self._limit)
 
     def peek(self, document_id: str) -> Record | None:
         """Return the document if it is remembered."""
@@ -50,6 +113,8 @@ class DocumentCache:
 
     def peek_ids(self, key: str, value: str) -> tuple[str, ...] | None:
         """Return the ids of the documents with that value, or None if that is not remembered."""
+        if self._index is not None:
+            return self._index.get(key, value)
         lookup = (key, value)
         ids = self._lookups.get(lookup)
         if ids is not None:
@@ -151,6 +216,10 @@ class DocumentCache:
             self._records.pop(document_id, None)
         else:
             self._remember(new)
+        if self._index is not None and not self._index.written(
+            old, new.document if new is not None else None
+        ):
+            self._index = None
         after = new.document if new is not None else {}
         before = old or {}
         for key in self._indexed:

@@ -240,10 +240,10 @@ class Extraction:
         An answer that is not ready is a Deferred that fires with it, or its Failure, in a list.
         """
         try:
-            result = extractor.extract(request, kind)
+            with loaded.measured("extract"):
+                result = extractor.extract(request, kind)
         except (Exception, SystemExit):
             # Typical cause: a User-Agent that is not ASCII. No traceback, phones repeat it.
-            loaded.stats.errors += 1
             logger.warning("the extractor of plugin %s failed on a request", loaded.id)
             logger.debug("traceback", exc_info=True)
             return None

@@ -10,7 +10,7 @@ from provd.logs import escape
 from provd.manager.history import RequestEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from provd.manager.history import History
     from provd.manager.metrics import Metrics
@@ -25,6 +25,8 @@ class Journal:
     def __init__(self, history: History, metrics: Metrics) -> None:
         self.history = history
         self._metrics = metrics
+        self.fetched: Callable[[str, str], None] = lambda _device_id, _file: None
+        """Called with device id and file of every request of a device that was served."""
 
     def answered(
         self,
@@ -66,6 +68,8 @@ class Journal:
                     refused,
                 ),
             )
+            if served and protocol != "dhcp":
+                self.fetched(record.id, file)
         if logger.isEnabledFor(logging.INFO):
             logger.info(
                 "<%d> %s %s %s %s: %s, %d bytes in %.1f ms, device %s, mac %s, plugin %s%s",

@@ -410,6 +410,20 @@ class DeviceManager:
         except Exception as error:
             raise SynchronizeError(f"device {device_id}: {error}") from error
 
+    async def trigger_of(self, device_id: str) -> str | None:
+        """Return the file name whose download proves that a phone loaded its configuration."""
+        record = await self._require(device_id)
+        loaded = self._host.get(record.document.get("plugin"))
+        if loaded is None:
+            return None
+        try:
+            trigger = self._host.call(
+                loaded, "get_remote_state_trigger_filename", copy_json(record.document)
+            )
+        except PluginError:
+            return None
+        return trigger if isinstance(trigger, str) else None
+
     async def _drop_if_transient(self, config_id: object) -> None:
         """Delete a config that was made for one device, unless some device still uses it."""
         if not isinstance(config_id, str):
@@ -817,6 +831,10 @@ class DeviceManager:
         if raw_config is None:
             raise ConfigNotFound(config_id)
         return raw_config
+
+    async def config_descendants(self, config_id: str) -> list[str]:
+        """Return the ids of the configs that inherit from one, directly or not."""
+        return await self._store.descendants(config_id)
 
     async def insert_config(self, document: Document) -> str:
         """Store a new config; return its id. InvalidDocument, DuplicateId.

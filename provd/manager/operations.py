@@ -43,8 +43,8 @@ class Operations:
             raise OperationNotFound(f"no operation {number}") from None
 
     def forget(self, number: str) -> None:
-        """Stop keeping an operation; it is not cancelled. OperationNotFound if there is none."""
-        self.get(number)
+        """Stop keeping an operation, which it is told. OperationNotFound if there is none."""
+        self.get(number).is_forgotten = True
         del self._operations[number]
         self._finished.pop(number, None)
 

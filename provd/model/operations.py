@@ -33,6 +33,8 @@ class Operation:
         self.end = end
         self.children = list(children)
         self.error: str | None = None
+        self.is_forgotten = False
+        """Whether nobody can ask for it any more; what it does may stop then."""
 
     @property
     def is_finished(self) -> bool:

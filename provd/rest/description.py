@@ -35,6 +35,7 @@ ERRORS = {
     404: "There is no such resource, or the caller may not see it.",
     406: f"Only {MEDIA_TYPE} is given.",
     415: f"Only {MEDIA_TYPE} is taken.",
+    429: "Too many wrong codes; Retry-After tells how long to wait.",
     500: "The daemon failed; its log has the details.",
     503: "The store or the authentication service does not answer; ask again later.",
     507: "The disk is full.",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet import defer
-
-from provd.errors import DeviceNotFound, InvalidDocument, ProvdError
-from provd.manager.operations import PROGRESS, SUCCESS, Operation, Operations
+from provd.errors import DeviceNotFound, InvalidDocument
+from provd.manager.operations import Operations
+from provd.model.addresses import norm_ip, norm_mac
 from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
+from provd.model.selectors import Query, compile_selector
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point, is_true
 from provd.rest.errors import HttpError
 from provd.rest.listing import LISTING, parse_query, shown
@@ -19,11 +18,10 @@ from provd.rest.schemas import ID, envelope, list_of, listing, ref
 if TYPE_CHECKING:
     from provd.manager.dhcp_events import DhcpEvents
     from provd.manager.history import History
-    from provd.manager.jobs import Jobs
     from provd.manager.manager import DeviceManager
     from provd.manager.preview import Previews
-
-logger = logging.getLogger(__name__)
+    from provd.manager.provisioning import Provisioning
+    from provd.manager.synchronization import Synchronizations
 
 PATH = f"{ROOT}/dev_mgr"
 
@@ -37,15 +35,18 @@ class DevicesResource:
         dhcp_events: DhcpEvents,
         history: History,
         previews: Previews,
-        jobs: Jobs,
+        synchronizations: Synchronizations,
+        provisioning: Provisioning,
         clock: Any,
     ) -> None:
         self._manager = manager
         self._dhcp_events = dhcp_events
         self._history = history
         self._previews = previews
-        self._jobs = jobs
-        self._synchronizations = Operations(clock)
+        self._synchronizations = synchronizations
+        self._provisioning = provisioning
+        self._operations = Operations(clock)
+        self._resynchronizations = Operations(clock)
 
     def routes(self) -> list[Route]:
         """Return the routes below `/0.2/dev_mgr`."""
@@ -139,7 +140,33 @@ class DevicesResource:
                     )
                 },
             ),
-            operation_route(synchronize, lambda _params: self._synchronizations),
+            operation_route(synchronize, lambda _params: self._operations),
+            Route(
+                f"{PATH}/resynchronize",
+                {
+                    "POST": Action(
+                        "provd.dev_mgr.resynchronize.create",
+                        self.resynchronize,
+                        "Make many phones load their configuration again, at a pace.",
+                        status=201,
+                        takes=ref("Resynchronize"),
+                    )
+                },
+            ),
+            operation_route(f"{PATH}/resynchronize", lambda _params: self._resynchronizations),
+            Route(
+                f"{PATH}/provision",
+                {
+                    "POST": Action(
+                        "provd.dev_mgr.provision.create",
+                        self.provision,
+                        "Give a phone the config that has a provisioning code.",
+                        takes=ref("Provision"),
+                        gives=ref("Provisioned"),
+                        errors=(404, 429),
+                    )
+                },
+            ),
             Route(
                 f"{PATH}/reconfigure",
                 {
@@ -223,25 +250,75 @@ class DevicesResource:
         """Begin a synchronisation."""
         device_id = call.member("id", str)
         await self._manager.device(device_id, await call.visible())
-        operation = Operation(state=PROGRESS)
+        operation = self._synchronizations.begin(device_id)
+        return created(f"{PATH}/synchronize", self._operations, operation)
 
-        async def work() -> None:
-            try:
-                await self._manager.synchronize_device(device_id)
-            except defer.CancelledError:
-                operation.fail("the daemon stops")
-                raise
-            except ProvdError as error:
-                logger.warning("the synchronisation of device %s failed: %s", device_id, error)
-                operation.fail(str(error))
-            except Exception as error:
-                logger.exception("the synchronisation of device %s failed", device_id)
-                operation.fail(str(error))
+    async def resynchronize(self, call: Call) -> Reply:
+        """Begin to synchronise many devices."""
+        body = call.body if isinstance(call.body, dict) else {}
+        selector = await self._selector(body)
+        per_second = _number(body, "per_second", 10, 0.01, 1000)
+        max_failures = int(_number(body, "max_failures", 20, 0, 1_000_000))
+        query = Query(selector={**selector, "configured": True}, fields=("id",))
+        devices = await self._manager.find_devices(query, await call.visible())
+        operation = self._synchronizations.begin_many(
+            [device["id"] for device in devices], per_second=per_second, max_failures=max_failures
+        )
+        return created(f"{PATH}/resynchronize", self._resynchronizations, operation)
+
+    async def _selector(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the selector of the devices that a body names; a 400 if it names none."""
+        selector = body.get("selector")
+        if selector is not None and not isinstance(selector, dict):
+            raise HttpError(400, 'The value of the "selector" key is not an object')
+        result: dict[str, Any] = dict(selector or {})
+        compile_selector(result)
+        for key in ("plugin", "model", "tenant_uuid", "config"):
+            value = body.get(key)
+            if value is None:
+                continue
+            if not isinstance(value, str):
+                raise HttpError(400, f'The value of the "{key}" key is not a text')
+            if key == "config":
+                result[key] = {"$in": [value, *await self._manager.config_descendants(value)]}
             else:
-                operation.state = SUCCESS
+                result[key] = value
+        if not result and selector is None:
+            raise HttpError(
+                400,
+                "Which devices? Give plugin, model, config, tenant_uuid or selector ({} for all)",
+            )
+        return result
 
-        self._jobs.start(f"synchronisation of device {device_id}", work())
-        return created(f"{PATH}/synchronize", self._synchronizations, operation)
+    async def provision(self, call: Call) -> Reply:
+        """Give a phone the config that has a code."""
+        code = call.member("code", str)
+        names = {}
+        for key, norm in (("id", str), ("mac", norm_mac), ("ip", norm_ip)):
+            value = call.body.get(key)
+            if value is None:
+                continue
+            if not isinstance(value, str):
+                raise HttpError(400, f'The value of the "{key}" key is not a text')
+            try:
+                names[key] = norm(value)
+            except ValueError as error:
+                raise HttpError(400, f"{key}: {error}") from error
+        done = await self._provisioning.provision(
+            code=code,
+            device_id=names.get("id"),
+            mac=names.get("mac"),
+            ip=names.get("ip"),
+            visible=await call.visible(),
+        )
+        number = self._operations.add(done.operation)
+        return Reply(
+            document={
+                "device": done.device_id,
+                "config": done.config_id,
+                "synchronize": f"{PATH}/synchronize/{number}",
+            }
+        )
 
     async def reconfigure(self, call: Call) -> Reply:
         """Write the files of a device again, now."""
@@ -269,3 +346,11 @@ class DevicesResource:
                 if key not in value:
                     raise InvalidDocument(f'Missing "{key}" key in dhcp_info')
         return parse_dhcp_info(operation, value.get("ip"), value.get("mac"), value.get("options"))
+
+
+def _number(body: dict[str, Any], key: str, default: float, low: float, high: float) -> float:
+    """Return a number of a body; a 400 with what is allowed if it is none."""
+    value = body.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise HttpError(400, f'The value of the "{key}" key is no number from {low:g} to {high:g}')
+    return value

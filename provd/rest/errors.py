@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 
 from provd import errors
@@ -37,6 +39,8 @@ _TABLE: tuple[tuple[type[Exception], int, str | None], ...] = (
     (errors.PluginError, 400, None),
     (errors.OperationRunning, 400, None),
     (errors.DownloadError, 400, None),
+    (errors.UnknownProvisioningCode, 400, None),
+    (errors.ProvisioningRefused, 400, None),
     (RecursionError, 400, "Invalid JSON document: it is nested too deeply"),
     (errors.StoreFull, 507, None),
     (errors.StoreError, 503, None),
@@ -49,6 +53,9 @@ def to_http(error: Exception) -> HttpError | None:
     """Return the status and text for an error of ours; None for anything unexpected."""
     if isinstance(error, HttpError):
         return error
+    if isinstance(error, errors.TooManyAttempts):
+        wait = b"%d" % math.ceil(error.seconds)
+        return HttpError(429, str(error), ((b"retry-after", wait),))
     for kind, status, text in _TABLE:
         if isinstance(error, kind):
             return HttpError(status, text if text is not None else str(error))

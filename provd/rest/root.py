@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from provd.auth.interface import Authorizer
     from provd.manager.dhcp_events import DhcpEvents
     from provd.manager.history import History
-    from provd.manager.jobs import Jobs
     from provd.manager.manager import DeviceManager
     from provd.manager.parameters import Parameters
     from provd.manager.plugins import PluginManager
     from provd.manager.preview import Previews
+    from provd.manager.provisioning import Provisioning
+    from provd.manager.synchronization import Synchronizations
 
 
 def build_api(
@@ -33,9 +34,10 @@ def build_api(
     dhcp_events: DhcpEvents,
     history: History,
     previews: Previews,
+    synchronizations: Synchronizations,
+    provisioning: Provisioning,
     plugins: PluginManager,
     parameters: Parameters,
-    jobs: Jobs,
     clock: Any,
     status: Callable[[], dict[str, Any]],
 ) -> RestApi:
@@ -62,7 +64,9 @@ def build_api(
                 )
             },
         ),
-        *DevicesResource(manager, dhcp_events, history, previews, jobs, clock).routes(),
+        *DevicesResource(
+            manager, dhcp_events, history, previews, synchronizations, provisioning, clock
+        ).routes(),
         *ConfigsResource(manager).routes(),
         *PluginsResource(plugins, parameters, clock).routes(),
         *ConfigureResource(parameters).routes(),

@@ -135,6 +135,34 @@ SCHEMAS: dict[str, Schema] = {
             "seconds": {"description": "From the message to the phone's fetch; null for none."},
         },
     },
+    "Resynchronize": {
+        "type": "object",
+        "description": "Which devices, all of it together; a config stands for those below, too.",
+        "properties": {
+            **dict.fromkeys(("plugin", "model", "config", "tenant_uuid"), TEXT),
+            "selector": {**OBJECT, "description": "As q of a listing; {} for all devices."},
+            "per_second": {"type": "number", "minimum": 0.01, "maximum": 1000, "default": 10},
+            "max_failures": {"type": "number", "minimum": 0, "maximum": 1000000, "default": 20},
+        },
+    },
+    "Provision": {
+        "type": "object",
+        "description": "A code, and one of the others to tell the device.",
+        "required": ["code"],
+        "properties": {
+            "code": {**TEXT, "description": "X_provisioning_code of a config; autoprov: none."},
+            **dict.fromkeys(("id", "mac", "ip"), TEXT),
+        },
+    },
+    "Provisioned": {
+        "type": "object",
+        "required": ["device", "config", "synchronize"],
+        "properties": {
+            "device": TEXT,
+            "config": TEXT,
+            "synchronize": {**TEXT, "description": "Path of the operation."},
+        },
+    },
     "Preview": {
         "type": "object",
         "required": ["configured", "files"],

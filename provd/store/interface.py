@@ -21,7 +21,20 @@ if TYPE_CHECKING:
 Collection = Literal["devices", "configs"]
 COLLECTIONS: tuple[Collection, ...] = ("devices", "configs")
 INDEXED: dict[Collection, tuple[str, ...]] = {
-    "devices": ("mac", "ip", "sn", "uuid", "config", "plugin", "tenant_uuid", "added"),
+    "devices": (
+        "mac",
+        "ip",
+        "sn",
+        "uuid",
+        "config",
+        "plugin",
+        "tenant_uuid",
+        "added",
+        "vendor",
+        "model",
+        "version",
+        "description",
+    ),
     "configs": ("role", "X_type", "X_provisioning_code"),
 }
 
@@ -71,6 +84,10 @@ class Delete:
 
 Write = Insert | Replace | Delete
 
+Identity = tuple[str, str | None, str | None, str | None, str | None]
+"""Id of a device, and its `mac`, `ip`, `sn` and `uuid`."""
+IDENTITY_KEYS = ("mac", "ip", "sn", "uuid")
+
 
 class Store(Protocol):
     """A document store. Reads see every write acknowledged before they began.
@@ -105,6 +122,12 @@ class Store(Protocol):
 
     async def count(self, collection: Collection, selector: Mapping[str, Any]) -> int:
         """Return how many documents match."""
+
+    async def identities(self, limit: int) -> list[Identity] | None:
+        """Return what tells devices apart, of all of them, in order of insertion.
+
+        None if there are more than `limit`, or if other processes may write.
+        """
 
     async def write(self, operations: Sequence[Write]) -> list[int]:
         """Do all `operations`, in order, or none; return the revision of each.

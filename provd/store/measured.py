@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from provd.store.interface import Collection, Record, Store, Write
+    from provd.store.interface import Collection, Identity, Record, Store, Write
     from provd.store.query import Query
 
     Observe = Callable[[float], None]
@@ -60,6 +60,10 @@ class MeasuredStore:
             self._observe_read, self._store.find_ids(collection, selector)
         )
         return found
+
+    async def identities(self, limit: int) -> list[Identity] | None:
+        """Return what tells devices apart, of all of them."""
+        return await self._store.identities(limit)
 
     async def descendants(self, config_id: str) -> list[str]:
         """Return the ids of all configs below this one."""

@@ -6,7 +6,16 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from provd.errors import DuplicateId, RevisionConflict
-from provd.store.interface import Collection, Delete, Insert, Record, Replace, Write
+from provd.store.interface import (
+    IDENTITY_KEYS,
+    Collection,
+    Delete,
+    Identity,
+    Insert,
+    Record,
+    Replace,
+    Write,
+)
 from provd.store.query import compile_selector, sort_value
 
 if TYPE_CHECKING:
@@ -44,6 +53,13 @@ class MemoryStore:
     async def find_ids(self, collection: Collection, selector: Mapping[str, Any]) -> list[str]:
         """Return the ids of all documents that match."""
         return [record.id for record in self._matching(collection, selector)]
+
+    async def identities(self, limit: int) -> list[Identity] | None:
+        """Return what tells devices apart, of all of them."""
+        documents = [record.document for record in self._collections["devices"].values()]
+        if len(documents) > limit:
+            return None
+        return [identity(document) for document in documents]
 
     async def descendants(self, config_id: str) -> list[str]:
         """Return the ids of all configs that reach this one."""
@@ -101,6 +117,14 @@ class MemoryStore:
     async def set_parameter(self, name: str, value: Any) -> None:
         """Keep one parameter."""
         self._parameters[name] = copy.deepcopy(value)
+
+
+def identity(document: Mapping[str, Any]) -> Identity:
+    """Return what tells a device from others."""
+    mac, ip, sn, uuid = (
+        value if isinstance(value := document.get(key), str) else None for key in IDENTITY_KEYS
+    )
+    return document["id"], mac, ip, sn, uuid
 
 
 def page(records: list[Record], query: Query) -> list[Record]:

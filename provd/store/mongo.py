@@ -72,6 +72,7 @@ from provd.store.interface import (
     Changed,
     Collection,
     Delete,
+    Identity,
     Insert,
     Record,
     Replace,
@@ -147,6 +148,7 @@ _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("order",),
         ("role", "order"),
         ("X_type", "order"),
+        ("X_provisioning_code", "order"),
         ("parents",),
     ),
     "parameters": (("revision",),),
@@ -1414,6 +1416,10 @@ class MongoStore:
         return await self._collect(
             collection, where, pick, projection=projection, sort={"order": 1}
         )
+
+    async def identities(self, limit: int) -> list[Identity] | None:  # noqa: ARG002
+        """Return None: other processes write too."""
+        return None
 
     async def descendants(self, config_id: str) -> list[str]:
         """Return the ids of all configs that reach this one, with one query a generation."""

@@ -44,7 +44,16 @@ from provd.errors import (
     StoreUnavailable,
 )
 from provd.store import quarantine
-from provd.store.interface import INDEXED, Collection, Delete, Insert, Record, Replace, Write
+from provd.store.interface import (
+    INDEXED,
+    Collection,
+    Delete,
+    Identity,
+    Insert,
+    Record,
+    Replace,
+    Write,
+)
 from provd.store.memory import cut, page
 from provd.store.query import compile_selector, equality_keys
 
@@ -65,7 +74,7 @@ _MAX_BATCH = 512
 # came is asked of all devices of a tenant.
 _INDEXES: dict[Collection, tuple[str, ...]] = {
     "devices": ("mac", "ip, mac", "sn", "uuid", "config", "plugin", "tenant_uuid, added"),
-    "configs": ("role", "X_type"),
+    "configs": ("role", "X_type", "X_provisioning_code"),
 }
 _SLICE_SECONDS = 0.005
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -76,12 +85,12 @@ _SCHEMA = """
 CREATE TABLE devices (
     id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
     mac TEXT, ip TEXT, sn TEXT, uuid TEXT, config TEXT, plugin TEXT, tenant_uuid TEXT,
-    added TEXT,
+    added TEXT, vendor TEXT, model TEXT, version TEXT, description TEXT,
     document TEXT NOT NULL
 );
 CREATE TABLE configs (
     id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
-    role TEXT, X_type TEXT,
+    role TEXT, X_type TEXT, X_provisioning_code TEXT,
     document TEXT NOT NULL
 );
 CREATE TABLE config_parents (parent TEXT NOT NULL, child TEXT NOT NULL, PRIMARY KEY (parent, child))
@@ -575,6 +584,16 @@ class SqliteStore:
 
         return await self._read_records(collection, read, where, values)
 
+    async def identities(self, limit: int) -> list[Identity] | None:
+        """Return what tells devices apart, of all of them."""
+
+        def read(connection: sqlite3.Connection) -> list[Identity] | None:
+            sql = "SELECT id, mac, ip, sn, uuid FROM devices ORDER BY rowid LIMIT ?"
+            rows: list[Identity] = connection.execute(sql, (limit + 1,)).fetchall()
+            return rows if len(rows) <= limit else None
+
+        return await self._read(read)
+
     async def descendants(self, config_id: str) -> list[str]:
         """Return the ids of all configs that reach this one, in one query."""
 
@@ -797,6 +816,14 @@ def _where(collection: Collection, selector: Mapping[str, Any]) -> tuple[str, li
             values.extend(known)
             condition = selector[key]
             used += isinstance(condition, str) or len(condition) == 1
+    for key, wanted_flag in selector.items():
+        if isinstance(wanted_flag, bool) and _PLAIN_KEY.fullmatch(key):
+            # As in Python, true is 1 and 1.0 here. What is no JSON is met by who reads it.
+            clauses.append(
+                f"CASE WHEN json_valid(document) THEN json_extract(document, '$.{key}')"
+                f" = {wanted_flag:d} ELSE 1 END"
+            )
+            used += 1
     contains = selector.get("parent_ids") if collection == "configs" else None
     if (
         isinstance(contains, dict)

@@ -130,7 +130,8 @@ class TftpFront:
                 response.accept_bytes(file.content)
                 return
         request["prov_dev"] = copy_json(device) if device is not None else None
-        service.handle_read_request(request, response)
+        with loaded.measured("tftp_service"):
+            service.handle_read_request(request, response)
 
     def _watch(
         self,

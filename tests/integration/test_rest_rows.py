@@ -61,6 +61,16 @@ def have_device(daemon):
     assert daemon.post("/dev_mgr/devices", {"device": DEVICE_DOCUMENT}).status in {201, 400}
 
 
+def have_code(daemon):
+    document = {
+        "id": "coded",
+        "parent_ids": ["base"],
+        "raw_config": {},
+        "X_provisioning_code": "4711",
+    }
+    assert daemon.post("/cfg_mgr/configs", {"config": document}).status in {201, 400}
+
+
 def have_no_device(daemon):
     assert daemon.delete(f"/dev_mgr/devices/{DEVICE}").status in {204, 404}
 
@@ -186,6 +196,21 @@ ROWS = [
         before=have_device,
     ),
     *operation("/dev_mgr/synchronize", SYNCHRONIZED),
+    Row(
+        "POST",
+        "/dev_mgr/resynchronize",
+        "provd.dev_mgr.resynchronize.create",
+        201,
+        {"plugin": "none"},
+    ),
+    *operation("/dev_mgr/resynchronize", begun("/dev_mgr/resynchronize", plugin="none")),
+    Row(
+        "POST",
+        "/dev_mgr/provision",
+        "provd.dev_mgr.provision.create",
+        body={"code": "4711", "id": DEVICE},
+        before=after(have_device, have_code),
+    ),
     Row("POST", "/dev_mgr/dhcpinfo", "provd.dev_mgr.dhcpinfo.create", 204, {"dhcp_info": COMMIT}),
     # Configs
     Row("GET", "/cfg_mgr", "provd.cfg_mgr.read"),

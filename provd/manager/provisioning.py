@@ -1,0 +1,181 @@
+"""Giving a new phone its user: by a code dialled on it, or told by an operator."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from provd.errors import (
+    DeviceNotFound,
+    InvalidDocument,
+    NoAutocreateConfig,
+    ProvisioningRefused,
+    TooManyAttempts,
+    UnknownProvisioningCode,
+)
+from provd.logs import log_security
+from provd.manager.manager import Change
+from provd.store.query import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from provd.manager.manager import DeviceManager
+    from provd.manager.synchronization import Synchronizations
+    from provd.model.operations import Operation
+
+logger = logging.getLogger(__name__)
+
+CODE_KEY = "X_provisioning_code"
+RESET = "autoprov"
+"""The code that makes a phone a new one again."""
+_FREE_ATTEMPTS = 3
+_LONGEST_WAIT = 300.0
+_FORGIVEN_AFTER = 900.0
+_MAX_SOURCES = 10_000
+_MAX_CODE = 128
+
+
+@attrs.frozen
+class Provisioned:
+    """What came of it: the device, the config it has now, and how its phone is told."""
+
+    device_id: str
+    config_id: str
+    operation: Operation
+
+
+class Attempts:
+    """Wrong codes by source: some are free, then each makes the next wait twice as long."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def check(self, source: str) -> None:
+        """Raise TooManyAttempts while `source` has to wait."""
+        count, last = self._wrong.get(source, (0, 0.0))
+        if count < _FREE_ATTEMPTS:
+            return
+        wait = min(2.0 ** (count - _FREE_ATTEMPTS + 1), _LONGEST_WAIT)
+        left = last + wait - self._clock.seconds()
+        if left > 0:
+            raise TooManyAttempts(
+                f"{count} wrong provisioning codes from {source}; wait {left:.0f} s", left
+            )
+
+    def wrong(self, source: str) -> None:
+        """Count a wrong code."""
+        now = self._clock.seconds()
+        count, last = self._wrong.pop(source, (0, now))
+        self._wrong[source] = (1 if now - last > _FORGIVEN_AFTER else count + 1, now)
+        while len(self._wrong) > _MAX_SOURCES:
+            self._wrong.popitem(last=False)
+
+    def right(self, source: str) -> None:
+        """Forget what was wrong before."""
+        self._wrong.pop(source, None)
+
+
+class Provisioning:
+    """The use case, for REST and for a dialplan."""
+
+    def __init__(
+        self, clock: Any, manager: DeviceManager, synchronizations: Synchronizations
+    ) -> None:
+        self._manager = manager
+        self._synchronizations = synchronizations
+        self._attempts = Attempts(clock)
+
+    async def provision(
+        self,
+        *,
+        code: str,
+        device_id: str | None = None,
+        mac: str | None = None,
+        ip: str | None = None,
+        visible: Collection[str] | None = None,
+    ) -> Provisioned:
+        """Give the device the config that has `code`, or a new phone's with the code RESET.
+
+        The device is that of the first of id, MAC and address that is given. DeviceNotFound,
+        UnknownProvisioningCode, TooManyAttempts, ProvisioningRefused if more than one fits.
+        """
+        if not code or len(code) > _MAX_CODE:
+            raise InvalidDocument(f"code: a text of 1 to {_MAX_CODE} characters is needed")
+        source = device_id or mac or ip
+        if source is None:
+            raise InvalidDocument('one of "id", "mac" and "ip" is needed')
+        self._attempts.check(source)
+        if code == RESET:
+            device = await self._device(device_id, mac, ip, visible)
+            return await self._reset(device["id"])
+        config_id = await self._config(code, source)
+        device = await self._device(device_id, mac, ip, visible)
+        self._attempts.right(source)
+        return await self._attach(device["id"], config_id)
+
+    async def _config(self, code: str, source: str) -> str:
+        found = await self._manager.find_configs(Query(selector={CODE_KEY: code}, limit=2))
+        if not found:
+            self._attempts.wrong(source)
+            log_security("Wrong provisioning code from %s: %s", source, "no config has it")
+            raise UnknownProvisioningCode("no config has this provisioning code")
+        if len(found) > 1:
+            raise ProvisioningRefused(
+                f"configs {found[0]['id']} and {found[1]['id']} have the same provisioning code"
+            )
+        config_id: str = found[0]["id"]
+        return config_id
+
+    async def _device(
+        self,
+        device_id: str | None,
+        mac: str | None,
+        ip: str | None,
+        visible: Collection[str] | None,
+    ) -> dict[str, Any]:
+        if device_id is not None:
+            return await self._manager.device(device_id, visible)
+        selector = {"mac": mac} if mac is not None else {"ip": ip}
+        found = await self._manager.find_devices(Query(selector=selector, limit=2), visible)
+        what = mac or ip or ""
+        if not found:
+            raise DeviceNotFound(what)
+        if len(found) > 1:
+            raise ProvisioningRefused(f"more than one device has {what}; name its id")
+        return found[0]
+
+    async def _attach(self, device_id: str, config_id: str) -> Provisioned:
+        def change(document: dict[str, Any]) -> Change:
+            document["config"] = config_id
+            return Change(document)
+
+        await self._manager.change_device(device_id, change)
+        others = await self._manager.find_devices(Query(selector={"config": config_id}, limit=3))
+        for other in others:
+            if other["id"] != device_id:
+                logger.warning(
+                    "devices %s and %s now have the same config %s",
+                    device_id,
+                    other["id"],
+                    config_id,
+                )
+        logger.info("device %s was given config %s by its code", device_id, config_id)
+        return Provisioned(device_id, config_id, self._synchronizations.begin(device_id))
+
+    async def _reset(self, device_id: str) -> Provisioned:
+        config = await self._manager.build_autocreate_config()
+        if config is None:
+            raise NoAutocreateConfig("no config with the autocreate role")
+
+        def change(document: dict[str, Any]) -> Change:
+            document["config"] = config["id"]
+            return Change(document, config)
+
+        await self._manager.change_device(device_id, change)
+        logger.info("device %s is a new phone again", device_id)
+        return Provisioned(device_id, config["id"], self._synchronizations.begin(device_id))

@@ -267,10 +267,10 @@ class SqliteStore:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("UPDATE changes SET last = last")
             connection.execute("ROLLBACK")
+            _add_columns(connection, self._path)
         if not tables:
             indexes = [
-                f"CREATE INDEX {collection}_{columns.partition(',')[0]}"
-                f" ON {collection} ({columns});"
+                f"{_index(collection, columns)};"
                 for collection, all_columns in _INDEXES.items()
                 for columns in all_columns
             ]
@@ -753,6 +753,35 @@ def _store_parents(connection: sqlite3.Connection, operation: Insert | Replace) 
             "INSERT OR IGNORE INTO config_parents VALUES (?, ?)",
             [(parent, child) for parent in parents if isinstance(parent, str)],
         )
+
+
+def _index(collection: Collection, columns: str) -> str:
+    """Return the statement that makes an index."""
+    return (
+        f"CREATE INDEX IF NOT EXISTS {collection}_{columns.partition(',')[0]}"
+        f" ON {collection} ({columns})"
+    )
+
+
+def _add_columns(connection: sqlite3.Connection, path: str) -> None:
+    """Add the columns that a database of an earlier version lacks, filled from its documents."""
+    for collection, columns in INDEXED.items():
+        present = {row[1] for row in connection.execute(f"PRAGMA table_info({collection})")}
+        missing = [column for column in columns if column not in present]
+        if not missing:
+            continue
+        logger.info("%s: the columns %s are added", path, ", ".join(missing))
+        connection.execute("BEGIN IMMEDIATE")
+        for column in missing:
+            connection.execute(f"ALTER TABLE {collection} ADD COLUMN {column} TEXT")
+            connection.execute(
+                f"UPDATE {collection} SET {column} = json_extract(document, '$.{column}')"  # noqa: S608
+                f" WHERE CASE WHEN json_valid(document)"
+                f" THEN json_type(document, '$.{column}') = 'text' ELSE 0 END"
+            )
+        for indexed in _INDEXES[collection]:
+            connection.execute(_index(collection, indexed))
+        connection.execute("COMMIT")
 
 
 def _sorted_page(

@@ -88,6 +88,7 @@ class DocumentCache:
         self.hits = 0
         self.misses = 0
         self._index: KeyIndex | None = None
+        self._is_shared = False
         self.role_writes = 0
         """How often a document with a `role`, or one of another writer, was written."""
 
@@ -117,9 +118,17 @@ class DocumentCache:
             return self._index.get(key, value)
         lookup = (key, value)
         ids = self._lookups.get(lookup)
-        if ids is not None:
-            self._lookups.move_to_end(lookup)
+        if ids is None:
+            return None
+        if self._is_shared and not all(self._has(found, key, value) for found in ids):
+            del self._lookups[lookup]
+            return None
+        self._lookups.move_to_end(lookup)
         return ids
+
+    def _has(self, document_id: str, key: str, value: str) -> bool:
+        record = self._records.get(document_id)
+        return record is not None and record.document.get(key) == value
 
     async def get(self, document_id: str) -> Record | None:
         """Return the document of that id, or None if there is none."""
@@ -259,3 +268,27 @@ class DocumentCache:
                     value = record.document.get(key)
                     if isinstance(value, str):
                         self._lookups.pop((key, value), None)
+
+    # Several nodes
+
+    def share(self) -> None:
+        """Take into account that others write: `forget` and `changed_elsewhere` tell what."""
+        self._is_shared = True
+
+    def changed_elsewhere(self, document_ids: Iterable[str], found: Iterable[Record]) -> None:
+        """Take note of what others made of documents; those not in `found` are gone."""
+        for document_id in document_ids:
+            self._asked.pop(document_id, None)
+        for record in found:
+            for key in self._indexed:
+                value = record.document.get(key)
+                if isinstance(value, str):
+                    self._asked.pop((key, value), None)
+                    self._lookups.pop((key, value), None)
+            self._remember(record)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.role_writes += 1
+        for table in (self._records, self._lookups, self._absent, self._asked):
+            table.clear()

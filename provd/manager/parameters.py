@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from provd.plugin.localization import LocalizationService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from provd.store.interface import Store
 
@@ -157,6 +159,8 @@ class Parameters:
         self._index_keys()
         # What is checked must still hold when it is stored, as all keys are stored together.
         self._changing = defer.DeferredLock()
+        self.exclusive: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+        """Held while a change is made that starts from what is stored."""
         self.key_changed: Callable[[str], None] = lambda _tenant: None
         """Called with the tenant whose provisioning key changed."""
 
@@ -174,6 +178,12 @@ class Parameters:
                 continue
             except InvalidParameter as error:
                 logger.warning("a persisted parameter is not applied: %s", error)
+
+    async def reload(self) -> bool:
+        """Apply what another node persisted; return whether provisioning keys changed."""
+        before = dict(self._keys)
+        await self.load()
+        return self._keys != before
 
     @property
     def nat(self) -> bool:
@@ -237,7 +247,7 @@ class Parameters:
 
     async def set(self, name: str, value: Any, tenant: str) -> None:
         """Check, persist and apply a value; InvalidParameter, ParameterNotFound."""
-        async with self._changing:
+        async with self._changing, self.exclusive():
             if name == "provisioning_key":
                 await self._set_key(value, tenant)
                 return
@@ -301,12 +311,12 @@ class Parameters:
 
     async def add_tenant(self, tenant: str) -> None:
         """Give a tenant an entry, if it has none."""
-        async with self._changing:
+        async with self._changing, self.exclusive():
             if tenant not in self._tenants:
                 await self._store_tenants({**self._tenants, tenant: {}})
 
     async def remove_tenant(self, tenant: str) -> None:
         """Drop the entry of a tenant."""
-        async with self._changing:
+        async with self._changing, self.exclusive():
             if tenant in self._tenants:
                 await self._store_tenants({k: v for k, v in self._tenants.items() if k != tenant})

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -29,7 +30,9 @@ from provd.plugin.base import RequestType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
+    from provd.manager.cluster import Cluster
     from provd.manager.extraction import Extraction, Info
     from provd.manager.limits import CreationLimits
     from provd.manager.manager import DeviceManager
@@ -109,6 +112,8 @@ class Pipeline:
         self._unclaimed: int | None = None
         self._counted_at = 0.0
         self.created = 0
+        self.cluster: Cluster | None = None
+        """Where other nodes write, too."""
 
     def _next_number(self) -> int:
         self._number = (self._number + 1) % 100
@@ -120,6 +125,13 @@ class Pipeline:
         self, kind: RequestType, request: Any, ip: str, filename: str
     ) -> Identified | None:
         """Return the outcome if memory suffices to tell it and nothing needs to change."""
+        if self.cluster is not None:
+            return None
+        return self._from_memory(kind, request, ip, filename)
+
+    def _from_memory(
+        self, kind: RequestType, request: Any, ip: str, filename: str
+    ) -> Identified | None:
         if not self._is_built_in:
             return None
         info = self._extraction.remembered(kind, request)
@@ -186,6 +198,16 @@ class Pipeline:
     async def _identify(
         self, kind: RequestType, request: Any, ip: str, filename: str | None
     ) -> Identified:
+        if self.cluster is not None:
+            try:
+                await self.cluster.catch_up()
+            except StoreError as error:
+                # Known phones go on being served from what is rendered.
+                logger.debug("the other nodes cannot be followed: %s", error)
+            if kind is not RequestType.DHCP:
+                remembered = self._from_memory(kind, request, ip, filename or "")
+                if remembered is not None:
+                    return remembered
         number = self._next_number()
         info = await self._extract(kind, request, ip)
         logger.debug("<%d> extracted info: %s", number, info)
@@ -227,12 +249,20 @@ class Pipeline:
                 found_by,
             )
             if record is None and self._creates:
-                record, found_by = await self.create(info, filename), "new device"
+                async with self._creating(phone):
+                    if self.cluster is not None:
+                        record, found_by = await self._retrieve(info)
+                    if record is None:
+                        record, found_by = await self.create(info, filename), "new device"
             if record is not None and self._updater is not None:
                 record = await self._update_by_object(record, info, kind, request, filename)
             elif record is not None:
                 record = await self._update(record, info, filename)
         return record, found_by if record is not None else None
+
+    def _creating(self, phone: tuple[str, str]) -> AbstractAsyncContextManager[None]:
+        """Hold off the other nodes while a device is made for a phone."""
+        return nullcontext() if self.cluster is None else self.cluster.creating(phone)
 
     async def _ask(self, stage: str, method: Callable[..., Any], *args: Any) -> Any:
         """Return what a request-processing file's object gives; ProvdError if it fails."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from provd.manager.jobs import Jobs
     from provd.manager.manager import DeviceManager
     from provd.manager.parameters import Parameters
+    from provd.manager.shared_plugins import SharedPlugins
     from provd.plugin.host import PluginHost
     from provd.plugin.repository import Entry, Repository
 
@@ -58,6 +59,8 @@ class PluginManager:
         self._in_thread = in_thread
         self._busy: set[str] = set()
         self._updating = False
+        self.shared: SharedPlugins | None = None
+        """Where other nodes have the same plugins."""
 
     @property
     def host(self) -> PluginHost:
@@ -149,10 +152,11 @@ class PluginManager:
         self._run(operation, work(), lambda: self._busy.discard(plugin_id))
         return operation
 
-    async def _put_in_place(self, entry: Entry) -> None:
+    async def _put_in_place(self, entry: Entry, *, publishes: bool = True) -> None:
         """Swap the new version in, load it and configure its devices.
 
-        The old version comes back if the new one does not load.
+        The old version comes back if the new one does not load. Without `publishes`, the other
+        nodes of a cluster are not told.
         """
         plugin_id = entry.plugin_id
         was_loaded = plugin_id in self._host
@@ -171,6 +175,9 @@ class PluginManager:
                 await self._configure_devices(plugin_id)
             raise
         await self._in_thread(swap.commit)
+        if self.shared is not None and publishes:
+            content = await self._in_thread(self._repository.read_archive, entry)
+            await self.shared.publish(plugin_id, content)
         await self._in_thread(self._host.compile_templates, plugin_id)
         await self._in_thread(self._repository.drop_archive, entry)
         await self._configure_devices(plugin_id)
@@ -208,8 +215,30 @@ class PluginManager:
 
         self._jobs.start(operation.label or "operation", run())
 
+    # Several nodes
+
+    def is_busy(self, plugin_id: str) -> bool:
+        """Tell whether an operation on a plugin is running here."""
+        return plugin_id in self._busy
+
+    async def put_shared(self, entry: Entry) -> None:
+        """Install or upgrade a plugin that another node has; its archive is in the cache."""
+        self._claim(entry.plugin_id)
+        try:
+            await self._put_in_place(entry, publishes=False)
+        finally:
+            self._busy.discard(entry.plugin_id)
+
     async def uninstall(self, plugin_id: str) -> None:
         """Remove a plugin with everything in its directory; PluginNotInstalled."""
+        if self.shared is not None and self._host.is_installed(plugin_id):
+            await self.shared.withdraw(plugin_id)
+            if not self._host.is_installed(plugin_id):
+                return  # it was removed meanwhile, as the cluster does not have it any more
+        await self.remove_local(plugin_id)
+
+    async def remove_local(self, plugin_id: str) -> None:
+        """Remove a plugin from this node only."""
         if "/" in plugin_id or not self._host.is_installed(plugin_id):
             raise PluginNotInstalled(plugin_id, "plugin not found")
         self._claim(plugin_id)

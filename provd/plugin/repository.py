@@ -24,6 +24,7 @@ from provd.plugin.archive import (
     swap_plugin,
 )
 from provd.plugin.download import download, verify
+from provd.plugin.templates import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -160,6 +161,16 @@ class Repository:
             sha256sum=entry.sha256sum,
             progress=progress,
         )
+
+    def read_archive(self, entry: Entry) -> bytes:
+        """Return a cached archive."""
+        with open(self._archive(entry), "rb") as stream:
+            return stream.read()
+
+    def store_archive(self, entry: Entry, content: bytes) -> None:
+        """Put an archive into the cache."""
+        os.makedirs(self._cache_dir, exist_ok=True)
+        write_file(self._archive(entry), content)
 
     def put_in_place(self, entry: Entry) -> Swap:
         """Extract a cached archive and put it where the plugin belongs; `commit` makes it stay."""

@@ -253,8 +253,15 @@ class RestRoot(resource.Resource):
 class RestApi:
     """Routes bound to Klein."""
 
-    def __init__(self, authorizer: Authorizer, routes: Iterable[Route], clock: Any) -> None:
+    def __init__(
+        self,
+        authorizer: Authorizer,
+        routes: Iterable[Route],
+        clock: Any,
+        catch_up: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._authorizer = authorizer
+        self._catch_up = catch_up
         self._clock = clock
         self.routes = list(routes)
         self._app = Klein()
@@ -329,6 +336,8 @@ class RestApi:
             name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace")
             for name, values in (request.args or {}).items()
         }
+        if self._catch_up is not None and action.access is not None:
+            await self._catch_up()
         return await action.handler(Call(params, args, tenant, self._authorizer, body))
 
     async def _authorize(

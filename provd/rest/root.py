@@ -14,7 +14,7 @@ from provd.rest.plugins import PluginsResource
 from provd.rest.schemas import OBJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from provd.auth.interface import Authorizer
     from provd.manager.dhcp_events import DhcpEvents
@@ -40,8 +40,12 @@ def build_api(
     parameters: Parameters,
     clock: Any,
     status: Callable[[], dict[str, Any]],
+    catch_up: Callable[[], Awaitable[None]] | None = None,
 ) -> RestApi:
-    """Return the API v0.2; `status` gives the document of `/0.2/status`."""
+    """Return the API v0.2.
+
+    `status` gives the document of `/0.2/status`; `catch_up` takes note of what other nodes wrote.
+    """
 
     async def get_status(_call: Call) -> Reply:
         return Reply(document=status())
@@ -73,4 +77,4 @@ def build_api(
     ]
     routes += description_routes(routes)
     routes.append(page_route(routes))
-    return RestApi(authorizer, routes, clock)
+    return RestApi(authorizer, routes, clock, catch_up)

@@ -4,12 +4,15 @@
     python benchmarks/tftp_load.py --serve --port 6969 --root /srv/tftp
 
 The clients live in one process, on one epoll loop, so that the server can have the other core.
-They acknowledge, repeat a lost packet after a second, and give up after five. `--serve` runs our
+They acknowledge, repeat a lost packet after a second, and give up after five. `--loss 0.01` throws
+away that part of the blocks as if the network had lost them; the acknowledgement of a block before
+a gap then asks for the rest of its window (RFC 7440). `--serve` runs our
 server alone over a directory, with a handler that opens the file: what tftpd-hpa does.
 """
 
 import argparse
 import os
+import random
 import resource
 import select
 import socket
@@ -29,25 +32,31 @@ class Client:
         "acked",
         "blksize",
         "deadline",
+        "gap_acked",
         "got",
         "last",
+        "loses",
         "server",
         "sock",
         "started",
         "tries",
         "window",
+        "window_end",
     )
 
-    def __init__(self, server):
+    def __init__(self, server, loses):
         self.server = server
+        self.loses = loses
+        """Tells whether the next block is lost."""
 
     def begin(self, request, blksize, window, now):
         """Ask for the file."""
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
         self.blksize = blksize
-        self.window = window
+        self.window = self.window_end = window
         self.acked = 0
+        self.gap_acked = -1
         self.got = 0
         self.tries = 0
         self.started = now
@@ -67,20 +76,29 @@ class Client:
             if opcode == 6:
                 sock.connect(peer)
                 self.blksize, self.window = negotiated(datagram)
+                self.window_end = self.window
                 self.send(b"\0\4\0\0", now)
                 return None
             if opcode != 3:
                 return False
+            if self.loses is not None and self.loses():
+                continue
             if not self.acked:
                 sock.connect(peer)
-            if int.from_bytes(datagram[2:4], "big") != (self.acked + 1) & 0xFFFF:
+            ahead = int.from_bytes(datagram[2:4], "big") - self.acked & 0xFFFF
+            if ahead != 1:
+                if 1 < ahead < 0x8000 and self.gap_acked != self.acked:
+                    self.gap_acked = self.acked
+                    self.window_end = self.acked + self.window
+                    self.send(struct.pack("!HH", 4, self.acked & 0xFFFF), now)
                 continue
             self.acked += 1
             self.got += len(datagram) - 4
             if len(datagram) - 4 < self.blksize:
                 sock.send(b"\0\4" + datagram[2:4])
                 return True
-            if self.acked % self.window == 0:
+            if self.acked >= self.window_end:
+                self.window_end = self.acked + self.window
                 self.send(b"\0\4" + datagram[2:4], now)
                 if self.window == 1:
                     return None
@@ -97,6 +115,7 @@ class Client:
         self.tries += 1
         self.deadline = now + REPEAT_SECONDS
         if self.last[1] == 4:
+            self.window_end = self.acked + self.window
             self.last = struct.pack("!HH", 4, self.acked & 0xFFFF)
             self.sock.send(self.last)
         else:
@@ -121,6 +140,10 @@ def load(arguments):
     running = {}
     started = failed = repeats = received = 0
     times = []
+    loses = None
+    if arguments.loss:
+        dice = random.Random(1)
+        loses = lambda: dice.random() < arguments.loss  # noqa: E731
 
     def begin(client, now):
         nonlocal started
@@ -145,7 +168,7 @@ def load(arguments):
 
     begun = time.monotonic()
     for _ in range(min(arguments.clients, arguments.count)):
-        begin(Client((arguments.host, arguments.port)), begun)
+        begin(Client((arguments.host, arguments.port), loses), begun)
     checked = begun
     while running:
         events = poller.poll(0.1)
@@ -214,6 +237,7 @@ def main():
     parser.add_argument("--count", type=int, default=10000, help="transfers in all")
     parser.add_argument("--blksize", type=int, default=512)
     parser.add_argument("--windowsize", type=int, default=1)
+    parser.add_argument("--loss", type=float, default=0.0, help="part of the blocks to throw away")
     parser.add_argument("--seconds", type=float, default=60, help="stop after this time")
     parser.add_argument("--serve", action="store_true", help="be the server instead")
     parser.add_argument("--root", default=".", help="directory to serve")

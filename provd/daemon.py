@@ -8,8 +8,8 @@ import os
 import resource
 import sys
 import time
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.application import service
@@ -34,12 +34,14 @@ from provd.errors import (
     ProvdError,
     ProvisioningRefused,
     SettingsError,
+    StoreError,
     TooManyAttempts,
     UnknownProvisioningCode,
 )
 from provd.http.metrics import MetricsResource, MetricsSite
-from provd.http.site import PhoneResource, PhoneSite
+from provd.http.site import Accel, PhoneResource, PhoneSite
 from provd.manager.base_documents import base_documents
+from provd.manager.cluster import Cluster
 from provd.manager.dhcp_events import DhcpEvents
 from provd.manager.extraction import Extraction
 from provd.manager.files import FileCache, Files
@@ -55,6 +57,7 @@ from provd.manager.plugins import PluginManager
 from provd.manager.preview import Previews
 from provd.manager.provisioning import Provisioning
 from provd.manager.rendering import RenderStates
+from provd.manager.shared_plugins import SharedPlugins
 from provd.manager.synchronization import Synchronizations
 from provd.manager.tenants import TenantRemoval, TenantSync
 from provd.manager.watchdog import StallWatchdog
@@ -78,7 +81,7 @@ from provd.tftp.front import TftpFront
 from provd.tftp.server import TftpServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
     from provd.auth.interface import Authorizer
     from provd.bus.consumer import BusConsumer
@@ -91,6 +94,7 @@ logger = logging.getLogger(__name__)
 
 _WORKERS = 4
 _COUNT_SECONDS = 60
+_MAIN_TENANT = "main_tenant"  # a parameter that no operator sees
 _IMPORT = "import"  # a parameter that no operator sees: how far the import of old documents got
 
 
@@ -122,7 +126,10 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     if kind == "memory":
         return MemoryStore()
     if kind == "mongodb":
-        raise SettingsError("database.type: mongodb is not available in this version")
+        # It takes longer to import than all else, and few need it.
+        from provd.store.mongo import MongoStore
+
+        return MongoStore(reactor, settings.database.uri, settings.database.name)
     return SqliteStore(reactor, settings.database.file)
 
 
@@ -224,14 +231,15 @@ class Daemon(service.MultiService):
             sync_service_getter=synchronize.get_sync_service,
         )
         self._files = Files(self._manager, FileCache(limits.file_cache_bytes))
+        self._repository = Repository(
+            general.plugins_dir,
+            general.cache_dir,
+            self._parameters.proxies,
+            keep_archives=general.cache_plugin,
+        )
         self._plugins = PluginManager(
             host=self._host,
-            repository=Repository(
-                general.plugins_dir,
-                general.cache_dir,
-                self._parameters.proxies,
-                keep_archives=general.cache_plugin,
-            ),
+            repository=self._repository,
             devices=self._manager,
             parameters=self._parameters,
             jobs=self._jobs,
@@ -269,6 +277,41 @@ class Daemon(service.MultiService):
         # Last, as files of the operator are executed: all that a stop needs is there.
         self._pipeline = self._make_pipeline()
         self._dhcp_events = DhcpEvents(self._pipeline, self._journal)
+        self._cluster: Cluster | None = None
+        if settings.database.type == "mongodb":
+            self._join()
+
+    def _join(self) -> None:
+        """Make what follows the other nodes of a cluster."""
+        store: Any = self._store
+        self._cluster = cluster = Cluster(
+            clock=self._reactor,
+            store=store,
+            manager=self._manager,
+            parameters=self._parameters,
+            jobs=self._jobs,
+        )
+        self._manager.devices.share()
+        self._manager.configs.cache.share()
+        self._pipeline.cluster = cluster
+        shared = SharedPlugins(
+            store=store,
+            cluster=cluster,
+            host=self._host,
+            repository=self._repository,
+            plugins=self._plugins,
+            in_thread=self._in_thread,
+        )
+        self._plugins.shared = shared
+
+        @asynccontextmanager
+        async def exclusive() -> AsyncIterator[None]:
+            async with cluster.alone("parameters"):
+                await cluster.catch_up()
+                yield
+
+        self._parameters.exclusive = exclusive
+        cluster.plugins_changed = shared.converge
 
     def _make_pipeline(self) -> Pipeline:
         general, limits = self._settings.general, self._settings.limits
@@ -397,7 +440,13 @@ class Daemon(service.MultiService):
         if isinstance(self._authorizer, LocalAuthorizer):
             self._authorizer.prepare()
             self._manager.main_tenant = self._authorizer.main_tenant
-        await self._first_start()
+        if self._cluster is not None:
+            await self._cluster.start()
+            async with self._cluster.alone("first start"):
+                await self._first_start()
+                await self._check_main_tenant()
+        else:
+            await self._first_start()
         await self._manager.devices.load_index()
         await self._parameters.load()
         await self._authorizer.start()
@@ -410,7 +459,13 @@ class Daemon(service.MultiService):
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         # Which file belongs to which device must be known before the first of them is asked for.
-        await self._in_thread(lambda: deque(map(self._states.read, self._states.paths()), 0))
+        await self._in_thread(self._states.read)
+        self._states.wasteful = lambda: self._jobs.start(
+            "compaction of render states", self._states.compact(self._jobs.pause, self._in_thread)
+        )
+        if self._cluster is not None and self._plugins.shared is not None:
+            await self._plugins.shared.converge()
+            self._cluster.poll()
         await self._listen()
         if self._bus is not None and self._tenant_sync is not None:
             self._bus.start()
@@ -421,6 +476,10 @@ class Daemon(service.MultiService):
         self._announce()
         self._jobs.start("comparison of rendered files", self._manager.compare_all())
         self._jobs.start("compilation of templates", self._plugins.compile_templates())
+        self._jobs.start("removal of old render states", self._remove_old_states())
+
+    async def _remove_old_states(self) -> None:
+        await self._in_thread(self._states.remove_old)
 
     async def _first_start(self) -> None:
         """Fill an empty store: from an older installation beside it, or with base documents."""
@@ -440,6 +499,20 @@ class Daemon(service.MultiService):
             configs = base_documents(self._base_raw_config)
             await self._store.write([Insert("configs", config) for config in configs])
             logger.info("base documents made: %s", ", ".join(c["id"] for c in configs))
+
+    async def _check_main_tenant(self) -> None:
+        """Refuse a node whose token file is not that of the cluster: its tenants would differ."""
+        main = self._manager.main_tenant
+        if main is None:
+            return  # wazo-auth tells it, the same to all
+        known = (await self._store.parameters()).get(_MAIN_TENANT)
+        if known is None:
+            await self._store.set_parameter(_MAIN_TENANT, main)
+        elif known != main:
+            raise SettingsError(
+                f"auth.tokens_file: {self._settings.auth.tokens_file} has the main tenant {main},"
+                f" the cluster {known}; copy the file from another node"
+            )
 
     async def _import_documents(self, directory: str) -> int:
         """Take over what wazo-provd kept in JSON files; return how many documents."""
@@ -635,6 +708,8 @@ class Daemon(service.MultiService):
         )
 
     async def _listen_for_phones(self, port: int, interface: str, trusted_proxies: int) -> None:
+        general = self._settings.general
+        prefix = general.http_accel_redirect
         resource = PhoneResource(
             pipeline=self._pipeline,
             files=self._files,
@@ -642,6 +717,7 @@ class Daemon(service.MultiService):
             journal=self._journal,
             trusted_proxies=trusted_proxies,
             url_key=self._settings.general.http_auth_strategy == "url_key",
+            accel=Accel(prefix, general.plugins_dir) if prefix and trusted_proxies else None,
         )
         site = PhoneSite(resource, self._reactor)
         self._sites.append(site)
@@ -684,11 +760,21 @@ class Daemon(service.MultiService):
             previews=self._previews,
             synchronizations=self._synchronizations,
             provisioning=self._provisioning,
+            jobs=self._jobs,
             plugins=self._plugins,
             parameters=self._parameters,
             clock=self._reactor,
             status=self._status,
+            catch_up=self._catch_up if self._cluster is not None else None,
         )
+
+    async def _catch_up(self) -> None:
+        """Follow the other nodes before an answer, as far as that is possible."""
+        assert self._cluster is not None
+        try:
+            await self._cluster.catch_up()
+        except StoreError as failure:
+            logger.debug("the other nodes cannot be followed: %s", failure)
 
     def _status(self) -> dict[str, Any]:
         """Return the document of `/0.2/status`."""
@@ -731,6 +817,9 @@ class Daemon(service.MultiService):
                 "failed": self._synchronizations.failed,
             },
             "quarantined": list(getattr(self._store, "quarantined", ())),
+            "cluster": None
+            if self._cluster is None
+            else {"foreign_changes": self._cluster.foreign_changes},
             "devices_created": self._pipeline.created,
             "renders": self._manager.renders,
             "tftp": None
@@ -867,6 +956,8 @@ class Daemon(service.MultiService):
         seconds = self._settings.general.shutdown_seconds
         deadline = time.monotonic() + seconds
         await self._quietly(self._stop_listening)
+        if self._cluster is not None:
+            self._cluster.stop()
         if self._bus is not None and self._tenant_sync is not None:
             await self._quietly(self._bus.stop)
             await self._quietly(self._tenant_sync.stop)

@@ -277,6 +277,12 @@ class General:
     http_proxied_listen_interface: str = _key(_INTERFACE, "127.0.0.1")
     http_proxied_listen_port: int | None = _key(_LISTEN_PORT.or_null("off"), 18667)
     http_proxied_trusted_proxies_count: int | None = _key(_integer(0).or_null("same as 0"), 1)
+    http_accel_redirect: str | None = _key(
+        _Kind("a location", "path that begins with /", _matching(re.compile(r"/[!-~]*"))).or_null(
+            "off"
+        ),
+        None,
+    )
     http_auth_strategy: Literal["url_key"] | None = _key(_one_of("url_key").or_null(), None)
     sync_service_type: Literal["none", "asterisk_ami", "ami", "sip"] = _key(
         _one_of("none", "asterisk_ami", "ami", "sip"), "none"

@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from functools import partial
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from twisted.internet import defer, tcp
 from twisted.internet.protocol import connectionDone
@@ -257,6 +257,21 @@ class PhoneSite(server.Site):
         self.active -= 1
 
 
+class Accel:
+    """Where the web server in front finds files: `prefix` is its internal location for `root`."""
+
+    def __init__(self, prefix: str, root: str) -> None:
+        self._prefix = prefix.rstrip("/")
+        self._root = os.path.realpath(root) + os.sep
+
+    def location(self, path: str) -> bytes | None:
+        """Return the value of X-Accel-Redirect for a file; None if it lies elsewhere."""
+        real = os.path.realpath(path)
+        if not real.startswith(self._root):
+            return None
+        return f"{self._prefix}/{quote(real[len(self._root) :])}".encode("ascii")
+
+
 def _cancel(_failure: Any, waiting: defer.Deferred[Any]) -> None:
     waiting.cancel()
 
@@ -279,8 +294,10 @@ class PhoneResource(resource.Resource):
         journal: Journal,
         trusted_proxies: int,
         url_key: bool,
+        accel: Accel | None = None,
     ) -> None:
         super().__init__()
+        self._accel = accel
         self._journal = journal
         self._pipeline = pipeline
         self._files = files
@@ -527,6 +544,9 @@ class PhoneResource(resource.Resource):
             file = await self._files.find(path, device["id"] if device else None, loaded)
             if request.is_lost():
                 return
+            if file is not None and self._hand_to_front(request, file, filename, service):
+                self._send(request, b"", identified)
+                return
             if file is not None or not os.path.lexists(path):
                 body = self._plain_body(service, request, file, filename)
                 if body is not None:
@@ -542,6 +562,20 @@ class PhoneResource(resource.Resource):
         if not request.is_lost():
             with loaded.measured("http_service"):
                 self._finish(request, target, identified)
+
+    def _hand_to_front(
+        self, request: PhoneHttpRequest, file: CachedFile, filename: str, service: Any
+    ) -> bool:
+        """Let the web server in front send a large file; return whether it will."""
+        if self._accel is None or file.content is not None:
+            return False
+        location = self._accel.location(file.path)
+        content_type = self._content_type(service, filename)
+        if location is None or content_type is None:
+            return False
+        request.responseHeaders.setRawHeaders(b"content-type", [content_type])
+        request.responseHeaders.setRawHeaders(b"x-accel-redirect", [location])
+        return True
 
     @staticmethod
     async def _child(

@@ -49,6 +49,7 @@ from provd.model.config import (
 from provd.model.device import needs_reconfiguration, validate_device
 from provd.model.documents import as_bool, copy_json
 from provd.model.ids import check_id, first_free_number, new_id
+from provd.model.operations import PROGRESS, Operation
 from provd.model.rawconfig import add_defaults, validate_merged
 from provd.store.interface import Delete, Insert, Record, Replace, Write
 from provd.store.query import Query
@@ -141,7 +142,7 @@ class DeviceManager:
         self._generation = 0
         self._stale: dict[str, bool] = {}
         """Devices that the background has to render, and whether in any case."""
-        self._sweeping = False
+        self._sweeping: Operation | None = None
         self._to_retry: set[str] = set()
         """Devices whose last rendering failed for a reason that passes, such as a full disk."""
         self.main_tenant: str | None = None
@@ -674,15 +675,12 @@ class DeviceManager:
         known = set(ids)
         leftovers: list[str] = []
 
-        async def look_at(path: str) -> None:
-            state = self._states.read(path)
-            if state is None or state.device["id"] in known:
-                return
-            if await self.devices.get(state.device["id"]) is None:
-                self._remove_files(state.device)
-                leftovers.append(state.device["id"])
+        async def look_at(device_id: str) -> None:
+            if device_id not in known and await self.devices.get(device_id) is None:
+                await self.device_gone(device_id)
+                leftovers.append(device_id)
 
-        await self._jobs.for_each(self._states.paths(), look_at)
+        await self._jobs.for_each(self._states.device_ids(), look_at)
         before = self.renders
         await self._jobs.for_each(ids, self.refresh)
         logger.info(
@@ -713,12 +711,17 @@ class DeviceManager:
             # loop gives away one slice, not one for each change.
             for device_id in rest:
                 self._stale[device_id] = force or self._stale.get(device_id, False)
-            if not self._sweeping:
-                self._sweeping = True
-                self._jobs.start(what, self._sweep())
+            if self._sweeping is None:
+                self._sweeping = Operation(state=PROGRESS, current=0, end=0)
+                self._jobs.start(what, self._sweep(self._sweeping), self._sweeping)
+            if self._sweeping is not None:
+                self._sweeping.end = (self._sweeping.current or 0) + len(self._stale)
 
-    async def _sweep(self) -> None:
-        """Render the devices that wait for it, also those that come while it runs."""
+    async def _sweep(self, operation: Operation) -> None:
+        """Render the devices that wait for it, also those that come while it runs.
+
+        Those that are left when it is cancelled are rendered when they are asked for.
+        """
 
         async def refresh(item: tuple[str, bool]) -> None:
             device_id, force = item
@@ -730,9 +733,12 @@ class DeviceManager:
                 yield device_id, self._stale.pop(device_id)
 
         try:
-            await self._jobs.for_each(stale(), refresh)
+            await self._jobs.for_each(stale(), refresh, operation)
+        except defer.CancelledError:
+            self._stale.clear()
+            raise
         finally:
-            self._sweeping = False
+            self._sweeping = None
 
     async def device_ids_of_plugin(self, plugin_id: str) -> list[str]:
         """Return the ids of all devices whose plugin is `plugin_id`."""
@@ -765,6 +771,24 @@ class DeviceManager:
     def settings_changed(self) -> None:
         """Make every device stale: a setting that reaches templates changed."""
         self._generation += 1
+
+    # Several nodes
+
+    def forget_everything(self) -> None:
+        """Read all documents again when they are needed: others may have changed any of them."""
+        self.devices.clear()
+        self.configs.cache.clear()
+        self._verified.clear()
+
+    async def device_gone(self, device_id: str) -> None:
+        """Remove what was rendered here for a device that another node deleted."""
+        async with self._locks.hold(("device", device_id)):
+            if await self.devices.get(device_id) is not None:
+                return
+            self._verified.pop(device_id, None)
+            state = self._states.load(device_id)
+            if state is not None:
+                self._remove_files(state.device)
 
     # Remote state
 

@@ -213,7 +213,7 @@ class PluginManager:
             finally:
                 done()
 
-        self._jobs.start(operation.label or "operation", run())
+        self._jobs.start(operation.label or "operation", run(), operation)
 
     # Several nodes
 

@@ -15,6 +15,7 @@ import attrs
 from twisted.internet import defer, task
 
 from provd.errors import ProvdError
+from provd.logs import log_failure
 from provd.manager.history import SyncEntry
 from provd.model.operations import FAIL, PROGRESS, SUCCESS, Operation
 
@@ -31,6 +32,7 @@ SENT = "sent"
 FETCHED = "fetched"
 NOT_CONFIRMED = "not confirmed"
 _AT_ONCE = 64
+_MAX_LATE = 1.0
 
 
 @attrs.define(eq=False)
@@ -92,27 +94,43 @@ class Synchronizations:
         return operation
 
     async def _one(self, device_id: str, operation: Operation) -> None:
+        expected = await self._tell(device_id, operation)
+        if expected is not None:
+            await self._watch(device_id, expected, operation)
+
+    async def _tell(self, device_id: str, operation: Operation) -> _Expected | None:
+        """Tell a phone; end the operation unless success is its fetch; return what is expected."""
         try:
             expected = await self._send(device_id)
-            if expected is None or not self._waits:
-                operation.state = SUCCESS
-            if expected is not None and not await self._confirm(device_id, expected):
-                reason = f"no fetch within {self._confirm_seconds:g} s"
-                if not operation.is_finished:
-                    operation.fail(reason)
         except defer.CancelledError:
-            if not operation.is_finished:
-                operation.fail("the daemon stops")
+            operation.fail("the daemon stops")
             raise
         except ProvdError as error:
             logger.warning("the synchronisation of device %s failed: %s", device_id, error)
             operation.fail(str(error))
+            return None
         except Exception as error:
             logger.exception("the synchronisation of device %s failed", device_id)
             operation.fail(str(error))
-        else:
+            return None
+        if expected is None or not self._waits:
+            operation.state = SUCCESS
+        return expected
+
+    async def _watch(self, device_id: str, expected: _Expected, operation: Operation) -> None:
+        """Wait for a phone that was told; end the operation if that has not ended."""
+        try:
+            has_come = await self._confirm(device_id, expected)
+        except defer.CancelledError:
             if not operation.is_finished:
-                operation.state = SUCCESS
+                operation.fail("the daemon stops")
+            raise
+        if operation.is_finished:
+            return
+        if has_come:
+            operation.state = SUCCESS
+        else:
+            operation.fail(f"no fetch within {self._confirm_seconds:g} s")
 
     async def _send(self, device_id: str) -> _Expected | None:
         """Tell a phone; return what is expected of it, None where nothing can be."""
@@ -170,11 +188,12 @@ class Synchronizations:
     ) -> Operation:
         """Tell many phones, `per_second` of them, and stop when more than `max_failures` failed.
 
-        The operation counts devices; it stops too when it is forgotten.
+        The operation counts devices; it stops too when it is forgotten. Where success is a fetch,
+        no more than 64 phones are awaited at one time: what harms them is to harm few.
         """
         operation = Operation(state=PROGRESS, current=0, end=len(device_ids))
         work = self._many(device_ids, operation, per_second, max_failures)
-        self._jobs.start(f"synchronisation of {len(device_ids)} devices", work)
+        self._jobs.start(f"synchronisation of {len(device_ids)} devices", work, operation)
         return operation
 
     async def _many(
@@ -185,43 +204,66 @@ class Synchronizations:
         max_failures: int,
     ) -> None:
         slots = defer.DeferredSemaphore(_AT_ONCE)
-        failures = 0
-        operation.current = 0
+        told = failures = 0
+        running: set[defer.Deferred[None]] = set()
 
         async def one(device_id: str) -> None:
-            nonlocal failures
+            nonlocal told, failures
             single = Operation(state=PROGRESS)
             try:
-                await self._one(device_id, single)
+                expected = await self._tell(device_id, single)
+                if expected is not None and self._waits:
+                    await self._watch(device_id, expected, single)
+                    expected = None
             finally:
-                slots.release()
-                assert operation.current is not None
-                operation.current += 1
+                told += 1
                 failures += single.state == FAIL
+                if not operation.is_finished:
+                    operation.current = told
+                slots.release()  # last, as who waits for it goes on at once, and looks at these
+            if expected is not None:
+                # Success was the message: the phone is awaited, but nobody waits for that.
+                await self._watch(device_id, expected, single)
 
-        began = self._clock.seconds()
-        running: list[defer.Deferred[None]] = []
+        def start(device_id: str) -> None:
+            work = defer.Deferred.fromCoroutine(one(device_id))
+            running.add(work)
+            work.addErrback(lambda failure: failure.trap(defer.CancelledError) and None)
+            work.addErrback(log_failure, logger, "the synchronisation of device %s", device_id)
+            work.addBoth(lambda _result: running.discard(work))
+
+        due = self._clock.seconds()
         try:
-            for number, device_id in enumerate(device_ids):
-                early = began + number / per_second - self._clock.seconds()
+            for device_id in device_ids:
+                early = due - self._clock.seconds()
                 if early > 0:
                     await task.deferLater(self._clock, early)
                 await slots.acquire()
                 if failures > max_failures or operation.is_forgotten:
                     slots.release()
                     break
-                running = [work for work in running if not work.called]
-                running.append(defer.Deferred.fromCoroutine(one(device_id)))
-            await defer.gatherResults(running, consumeErrors=True)
+                start(device_id)
+                # What was late is made up for, but never by a burst.
+                due = max(due, self._clock.seconds() - _MAX_LATE) + 1 / per_second
+            if failures <= max_failures and not operation.is_forgotten:
+                for _ in range(_AT_ONCE):
+                    await slots.acquire()
+            self._end_many(operation, told, failures, max_failures)
+            await defer.DeferredList(list(running))
         except defer.CancelledError:
-            for work in running:
+            if not operation.is_finished:
+                operation.fail("the daemon stops")
+            ending = list(running)
+            for work in ending:
                 work.cancel()
-            operation.fail("the daemon stops")
+            await defer.DeferredList(ending)
             raise
-        told = operation.current
+
+    @staticmethod
+    def _end_many(operation: Operation, told: int, failures: int, max_failures: int) -> None:
         if failures > max_failures:
             reason = f"{failures} of {told} devices failed, no more are told"
-            logger.warning("the synchronisation of %d devices: %s", len(device_ids), reason)
+            logger.warning("the synchronisation of %d devices: %s", operation.end, reason)
             operation.fail(reason)
         elif operation.is_forgotten:
             logger.info("the synchronisation of devices was stopped after %d", told)

@@ -259,10 +259,12 @@ class DevicesResource:
         selector = await self._selector(body)
         per_second = _number(body, "per_second", 10, 0.01, 1000)
         max_failures = int(_number(body, "max_failures", 20, 0, 1_000_000))
-        query = Query(selector={**selector, "configured": True}, fields=("id",))
+        query = Query(selector={"configured": True, **selector}, fields=("id", "configured"))
         devices = await self._manager.find_devices(query, await call.visible())
         operation = self._synchronizations.begin_many(
-            [device["id"] for device in devices], per_second=per_second, max_failures=max_failures
+            [device["id"] for device in devices if device.get("configured")],
+            per_second=per_second,
+            max_failures=max_failures,
         )
         return created(f"{PATH}/resynchronize", self._resynchronizations, operation)
 
@@ -279,6 +281,8 @@ class DevicesResource:
                 continue
             if not isinstance(value, str):
                 raise HttpError(400, f'The value of the "{key}" key is not a text')
+            if key in result:
+                raise HttpError(400, f'"{key}" is given twice: by its key and in the selector')
             if key == "config":
                 result[key] = {"$in": [value, *await self._manager.config_descendants(value)]}
             else:

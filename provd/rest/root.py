@@ -9,6 +9,7 @@ from provd.rest.configs import ConfigsResource
 from provd.rest.configure import ConfigureResource
 from provd.rest.description import description_routes
 from provd.rest.devices import DevicesResource
+from provd.rest.jobs import JobsResource
 from provd.rest.page import page_route
 from provd.rest.plugins import PluginsResource
 from provd.rest.schemas import OBJECT
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from provd.auth.interface import Authorizer
     from provd.manager.dhcp_events import DhcpEvents
     from provd.manager.history import History
+    from provd.manager.jobs import Jobs
     from provd.manager.manager import DeviceManager
     from provd.manager.parameters import Parameters
     from provd.manager.plugins import PluginManager
@@ -36,6 +38,7 @@ def build_api(
     previews: Previews,
     synchronizations: Synchronizations,
     provisioning: Provisioning,
+    jobs: Jobs,
     plugins: PluginManager,
     parameters: Parameters,
     clock: Any,
@@ -74,6 +77,7 @@ def build_api(
         *ConfigsResource(manager).routes(),
         *PluginsResource(plugins, parameters, clock).routes(),
         *ConfigureResource(parameters).routes(),
+        *JobsResource(jobs).routes(),
     ]
     routes += description_routes(routes)
     routes.append(page_route(routes))

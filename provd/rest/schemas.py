@@ -135,6 +135,15 @@ SCHEMAS: dict[str, Schema] = {
             "seconds": {"description": "From the message to the phone's fetch; null for none."},
         },
     },
+    "Job": {
+        "type": "object",
+        "required": ["id", "name", "status"],
+        "properties": {
+            "id": TEXT,
+            "name": TEXT,
+            "status": {**TEXT, "description": "As of an operation: progress;120/10000"},
+        },
+    },
     "Resynchronize": {
         "type": "object",
         "description": "Which devices, all of it together; a config stands for those below, too.",

@@ -1,33 +1,22 @@
-"""Real DHCP servers with our configuration: a phone asks for an address, and boots from what it got.
+"""Real DHCP servers with our configuration: a phone asks for an address, and boots from what it got."""
 
-Each server has a network namespace, shared with the daemon, and phones have another. The thread of
-the tests is in the first one, so that the daemon and its harness see nothing unusual.
-"""
-
-import contextlib
-import ctypes
 import json
-import os
-import shutil
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import harness
 import pytest
 
-from provd.dhcp import cli
-
-SERVERS = ("dhcpd", "kea", "dnsmasq")
-PROGRAMS = {"dhcpd": "isc-dhcp-server", "kea-dhcp4": "kea-dhcp4-server", "dnsmasq": "dnsmasq-base"}
-SERVER_IP = "10.213.7.1"
-SUBNET = "10.213.7.0/24"
-RANGE = "10.213.7.100-10.213.7.199"
-NETWORK = ("--subnet", SUBNET, "--range", RANGE)
-CLIENT = Path(__file__).with_name("dhcp_client.py")
-CLONE_NEWNET = 0x40000000
+from tests.integration import network
+from tests.integration.network import (
+    NETWORK,
+    SERVER_IP,
+    SERVERS,
+    boot,
+    device_of,
+    lease,
+    printed,
+)
 
 SNOM_ENTRY = """
 import re
@@ -74,51 +63,11 @@ SNOM_INFO = {
 }
 
 
-def ip(*arguments, check=True):
-    subprocess.run(["ip", *arguments], check=check, capture_output=True, text=True)
-
-
-def enter(path):
-    """Move this thread to a network namespace; its child processes start there."""
-    with open(path) as namespace:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
-
-
 @pytest.fixture(scope="module")
 def phones():
-    """Make the two namespaces, and enter that of the servers; gives the name of the phones' one."""
-    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
-    assert not missing, f"apt-get install {' '.join(missing)}"
-    names = [f"provd-{os.getpid()}-{part}" for part in ("servers", "phones")]
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    try:
-        try:
-            for name in names:
-                ip("netns", "add", name)
-        except (subprocess.CalledProcessError, FileNotFoundError) as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"network namespaces need root and iproute2: {error}")
-        servers, phones = names
-        ip("-n", servers, "link", "add", "srv", "type", "veth", "peer", "phone", "netns", phones)
-        ip("-n", servers, "addr", "add", f"{SERVER_IP}/24", "dev", "srv")
-        for namespace, device in (
-            (servers, "lo"),
-            (servers, "srv"),
-            (phones, "lo"),
-            (phones, "phone"),
-        ):
-            ip("-n", namespace, "link", "set", device, "up")
-        enter(f"/run/netns/{servers}")
+    """The two namespaces; gives the name of the phones' one."""
+    with network.namespaces() as phones:
         yield phones
-    finally:
-        if os.geteuid() == 0:  # nobody else got away
-            enter(f"/proc/self/fd/{home}")
-        os.close(home)
-        for name in names:
-            ip("netns", "del", name, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -129,166 +78,22 @@ def daemon(phones, tmp_path_factory):
     snom.mkdir(parents=True)
     (snom / "entry.py").write_text(SNOM_ENTRY)
     (snom / "plugin-info").write_text(json.dumps(SNOM_INFO))
-    running = harness.Daemon(state)
-    running.settings = harness.merged(
-        running.settings,
-        {
-            "general": {
-                "advertised_http_url": f"http://{SERVER_IP}:{running.http_port}",
-                "http_listen_interface": SERVER_IP,
-                "tftp_listen_interface": SERVER_IP,
-            },
-            "dhcp": {"socket": str(state / "dhcp.sock"), "socket_mode": "0666"},
-        },
-    )
+    running = network.make_daemon(state)
     yield running.start()
     running.stop()
-
-
-def printed(capsys, *arguments):
-    assert cli.main(list(arguments)) == 0
-    return capsys.readouterr().out
-
-
-class DhcpServer:
-    """A running server; its configuration and hook are those that `provd-dhcp` prints."""
-
-    def __init__(self, name, directory):
-        self.name = name
-        self.directory = directory
-        self.log_path = directory / "log"
-        self.process = None
-
-    def command(self, config):
-        if self.name == "dhcpd":
-            (self.directory / "leases").touch()
-            files = ["-lf", str(self.directory / "leases"), "-pf", str(self.directory / "pid")]
-            users = ["-user", "root", "-group", "root"]
-            return ["dhcpd", "-4", "-f", "-d", "-cf", str(config), *files, *users, "srv"]
-        if self.name == "kea":
-            return ["kea-dhcp4", "-c", str(config)]
-        files = [f"--dhcp-leasefile={self.directory / 'leases'}", "--user=root", "--group=root"]
-        only = ["--port=0", "--interface=srv", "--bind-interfaces", "--log-dhcp", "--no-ping"]
-        return [
-            "dnsmasq",
-            "--keep-in-foreground",
-            "--log-facility=-",
-            "-C",
-            str(config),
-            *files,
-            *only,
-        ]
-
-    def start(self, config):
-        places = ("KEA_PIDFILE_DIR", "KEA_LOCKFILE_DIR", "KEA_DHCP_DATA_DIR")
-        environment = os.environ | dict.fromkeys(places, str(self.directory))
-        with self.log_path.open("wb") as log:
-            self.process = subprocess.Popen(
-                self.command(config), stdout=log, stderr=log, env=environment
-            )
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    @property
-    def log(self):
-        return self.log_path.read_text(errors="replace")[-6000:]
 
 
 @pytest.fixture
 def run_server(phones, tmp_path):
     """Start a server by its name, with a configuration."""
-    with contextlib.ExitStack() as stack:
-
-        def run(name, text):
-            directory = tmp_path / name
-            directory.mkdir(exist_ok=True)
-            config = directory / "config"
-            if name == "kea":
-                document = json.loads(text)
-                leases = {"type": "memfile", "persist": False}
-                document["Dhcp4"]["interfaces-config"] = {"interfaces": ["srv"]}
-                document["Dhcp4"]["lease-database"] = leases
-                text = json.dumps(document)
-            if name == "dhcpd":
-                text = f"ping-check false;\n{text}"  # a second for each address
-            config.write_text(text)
-            server = DhcpServer(name, directory)
-            server.start(config)
-            stack.callback(server.stop)
-            return server
-
+    with network.servers(tmp_path) as run:
         yield run
 
 
 @pytest.fixture
 def make_server(run_server, daemon, tmp_path, capsys):
     """Start a server by its name, with a hook that tells the daemon."""
-
-    def make(name):
-        where = ("--config-file", str(daemon.state / "config.yml"))
-        hook = tmp_path / "hook"
-        hook.write_text(printed(capsys, "hook", "--server", name, *where))
-        hook.chmod(0o755)
-        told = ("--tftp", SERVER_IP, *NETWORK, "--hook", str(hook))
-        return run_server(name, printed(capsys, "config", "--server", name, *where, *told))
-
-    return make
-
-
-def lease(server, phones, mac, vendor_class=b"", user_class=b"", codes="1,3,6,66"):
-    """Ask for a lease as a phone does."""
-    sent = ((60, vendor_class), (77, user_class))
-    told = (f"{code}={value.hex()}" for code, value in sent if value)
-    arguments = ["phone", mac, codes, *told]
-    client = subprocess.run(
-        ["ip", "netns", "exec", phones, sys.executable, str(CLIENT), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert client.returncode == 0, f"{client.stderr}\n{server.log}"
-    given = json.loads(client.stdout)
-    given["options"] = {int(code): bytes.fromhex(v) for code, v in given["options"].items()}
-    return given
-
-
-def boot(phones, given, vendor, model, mac):
-    """Boot a simulated phone that has the leased address, from the URL that came with it."""
-    url = given["options"][66].rstrip(b"\0").decode()
-    ip("-n", phones, "addr", "add", f"{given['ip']}/24", "dev", "phone")
-    try:
-        command = [sys.executable, "-m", "provd.simphone", "boot", "--json", "--mac", mac]
-        command += ["--vendor", vendor, "--model", model, "--http", url]
-        phone = subprocess.run(
-            ["ip", "netns", "exec", phones, *command],
-            cwd=harness.ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    finally:
-        ip("-n", phones, "addr", "del", f"{given['ip']}/24", "dev", "phone")
-    assert phone.returncode == 0, phone.stdout + phone.stderr
-    return json.loads(phone.stdout)
-
-
-def device_of(daemon, server, mac):
-    def find():
-        return daemon.devices(mac=mac)
-
-    try:
-        (device,) = daemon.wait_for(find, f"the device {mac}", 10)
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{server.log}") from None
-    return device
+    return lambda name: network.make_server(run_server, name, daemon, tmp_path, capsys)
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -71,6 +71,20 @@ def have_code(daemon):
     assert daemon.post("/cfg_mgr/configs", {"config": document}).status in {201, 400}
 
 
+def have_job(daemon):
+    """Begin to tell two phones to reload, the second one much later; return the job's id."""
+    have_plugin(daemon)
+    have_device(daemon)
+    other = {"id": "desk.2", "plugin": PLUGIN, "config": CONFIG}
+    assert daemon.post("/dev_mgr/devices", {"device": other}).status in {201, 400}
+    for name in (DEVICE, "desk.2"):
+        assert daemon.post("/dev_mgr/reconfigure", {"id": name}).status == 204
+    body = {"selector": {}, "per_second": 0.01}
+    assert daemon.post("/dev_mgr/resynchronize", body).status == 201
+    jobs = daemon.get("/jobs").json["jobs"]
+    return next(job["id"] for job in jobs if job["name"] == "synchronisation of 2 devices")
+
+
 def have_no_device(daemon):
     assert daemon.delete(f"/dev_mgr/devices/{DEVICE}").status in {204, 404}
 
@@ -353,6 +367,9 @@ ROWS = [
         before=have_plugin,
     ),
     # Parameters
+    Row("GET", "/jobs", "provd.jobs.read"),
+    Row("GET", "/jobs/<job_id>", "provd.jobs.read", before=have_job),
+    Row("DELETE", "/jobs/<job_id>", "provd.jobs.delete", 204, before=have_job),
     Row("GET", "/configure", "provd.configure.read"),
     Row("GET", "/configure/<param_id>", READ_PARAMETER, values=NAT),
     Row("PUT", "/configure/<param_id>", UPDATE_PARAMETER, 204, {"param": {"value": 0}}, NAT),
@@ -418,7 +435,7 @@ def tokens(daemon):
 
 def call(daemon, row, number, token, method=None, **args):
     """Do what the row says; `token` None sends none."""
-    values = {**FILLED, **row.values, "operation_id": number}
+    values = {**FILLED, **row.values, "operation_id": number, "job_id": number}
     path = re.sub(r"<(\w+)>", lambda match: values[match[1]], row.route)
     return daemon.rest(
         method or row.method,

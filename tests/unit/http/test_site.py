@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from provd.http.site import PhoneResource, PhoneSite
+from provd.http.site import Accel, PhoneResource, PhoneSite
 from tests.unit.manager.core import LINE, MAIN, Core, mac, result
 
 KEYS = {MAIN: {"provisioning_key": "main-key-1"}, "t2": {"provisioning_key": "second-key"}}
@@ -22,7 +22,7 @@ AGENT = "Acme A1 1.0 " + mac(1)
 class Site:
     """A core and its site for phones."""
 
-    def __init__(self, directory, *, proxies=0, url_key=False):
+    def __init__(self, directory, *, proxies=0, url_key=False, accel=None):
         self.core = Core(directory, url_key=url_key, tenants=KEYS if url_key else {})
         self.core.config("c1", raw_config={"sip_lines": {"1": LINE}})
         resource = PhoneResource(
@@ -32,6 +32,7 @@ class Site:
             journal=self.core.journal,
             trusted_proxies=proxies,
             url_key=url_key,
+            accel=Accel(accel, self.core.host.plugins_dir) if accel else None,
         )
         self.site = PhoneSite(resource, self.core.clock)
 
@@ -264,3 +265,22 @@ def test_the_key_shows_in_no_log(keyed, caplog):
     for target in (name(1), "common.cfg", "missing", "%ff"):
         keyed.send(f"/main-key-1/{target}")
     assert "main-key-1" not in caplog.text
+
+
+def test_a_large_file_is_handed_to_the_server_in_front(tmp_path):
+    front = Site(tmp_path, proxies=1, accel="/files/")
+    front.device()
+    [loaded] = front.core.host
+    root = loaded.plugin._tftpboot_dir
+    with open(os.path.join(root, "big ü.rom"), "wb") as stream:
+        stream.write(b"x" * 300_000)
+    with open(os.path.join(root, "small.rom"), "wb") as stream:
+        stream.write(b"y")
+    os.symlink("/etc/hostname", os.path.join(root, "out.rom"))
+    via = ("X-Forwarded-For: 10.0.0.9",)
+    answer = front.send("/big%20%C3%BC.rom", agent=AGENT, headers=via)
+    assert b"X-Accel-Redirect: /files/%b/var/tftpboot/big%20%C3%BC.rom\r\n".replace(b"%b", loaded.id.encode()) in answer
+    assert answer.endswith(b"\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))
+    assert front.send("/small.rom", agent=AGENT, headers=via).endswith(b"\r\n\r\ny")
+    assert b"Accel" not in front.send("/out.rom", agent=AGENT, headers=via)

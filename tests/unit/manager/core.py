@@ -287,6 +287,8 @@ class Core:
 
     def start(self):
         """Make all objects anew, as a restart does; documents and files stay."""
+        if hasattr(self, "states"):
+            self.states.close()
         options = dict(self.options)
         self.host = PluginHost(
             os.path.join(self.directory, "plugins"),

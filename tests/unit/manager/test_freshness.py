@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provd.manager.freshness import render_key
-from provd.manager.rendering import RenderState, RenderStates
+from provd.manager.rendering import RenderState
 from provd.plugin.host import LoadedPlugin
 from provd.store.interface import Delete, Replace
 from tests.unit.manager.core import ENTRY, LINE, Core, later, mac, result
@@ -55,89 +55,6 @@ def test_bookkeeping_makes_no_file_stale(name):
 
 def test_the_order_of_members_makes_no_file_stale():
     assert render_key({"a": 1, "b": 2}, {}, "p") == render_key({"b": 2, "a": 1}, {}, "p")
-
-
-# The states
-
-
-def all_states(states):
-    return [states.read(path) for path in states.paths()]
-
-
-@pytest.fixture
-def states(tmp_path):
-    return RenderStates(str(tmp_path))
-
-
-def test_a_state_outlives_the_process_and_names_the_owner_of_files(states, tmp_path):
-    (tmp_path / "a").write_text("content")
-    files = (str(tmp_path / "a"), "/p/b")
-    state = RenderState({"id": "d1", "mac": mac(1)}, "key", True, "acme-1", files, (7, -1))
-    states.save(state)
-    again = RenderStates(str(tmp_path))
-    assert again.owner("/p/b") is None
-    assert again.load("d1") == state
-    assert again.owner(files[0]) == again.owner("/p/b") == "d1"
-
-
-def test_a_file_that_a_loss_of_power_left_empty_is_noticed(states, tmp_path):
-    path = tmp_path / "a"
-    path.write_text("content")
-    states.save(RenderState({"id": "d1"}, "key", True, "acme-1", (str(path),)))
-    assert states.load("d1").is_intact()
-    path.write_text("")
-    assert not states.load("d1").is_intact()
-    path.unlink()
-    assert not states.load("d1").is_intact()
-
-
-def test_a_state_that_begins_anew_owns_nothing(states):
-    state = RenderState({"id": "d1"}, "key", True, "acme-1", ("/p/a",))
-    states.save(state)
-    states.begin("d1", state)
-    assert states.load("d1") is None
-    assert states.owner("/p/a") is None
-
-
-def test_a_file_that_another_device_took_over_stays_its_own(states):
-    first = RenderState({"id": "d1"}, "key", True, "acme-1", ("/p/a",))
-    states.save(first)
-    states.save(RenderState({"id": "d2"}, "key", True, "acme-1", ("/p/a",)))
-    states.begin("d1", first)
-    assert states.owner("/p/a") == "d2"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"{", b"[]", b"null", b'{"device": {"id": "d1"}}', b"\xff\xfe", b'{"device": 3}'],
-)
-def test_a_damaged_state_is_none_and_is_removed(states, tmp_path, content):
-    states.save(RenderState({"id": "d1"}, "key", True, "acme-1"))
-    [path] = [os.path.join(root, n) for root, _, names in os.walk(tmp_path) for n in names]
-    with open(path, "wb") as stream:
-        stream.write(content)
-    assert states.load("d1") is None
-    assert not os.path.exists(path)
-
-
-def test_what_a_crash_left_of_a_state_is_swept_away(states, tmp_path):
-    states.save(RenderState({"id": "d1"}, "key", True, "acme-1"))
-    [path] = [os.path.join(root, n) for root, _, names in os.walk(tmp_path) for n in names]
-    with open(f"{path}.tmp", "wb") as stream:
-        stream.write(b'{"half')
-    assert [state.device["id"] for state in all_states(states)] == ["d1"]
-    assert not os.path.exists(f"{path}.tmp")
-
-
-@settings(deadline=None)
-@given(st.text(min_size=1))
-def test_any_id_has_a_state_below_the_directory(tmp_path_factory, device_id):
-    directory = tmp_path_factory.mktemp("states")
-    states = RenderStates(str(directory))
-    states.save(RenderState({"id": device_id}, "key", True, None))
-    assert states.load(device_id).device["id"] == device_id
-    [path] = [os.path.join(root, n) for root, _, names in os.walk(directory) for n in names]
-    assert len(os.path.relpath(path, directory)) == 41
 
 
 # What makes a device stale
@@ -321,7 +238,7 @@ def test_files_of_devices_that_are_gone_are_removed_at_the_start(ready):
     ready.start()
     result(ready.manager.compare_all())
     assert ready.rendered() is None
-    assert all_states(ready.states) == []
+    assert ready.states.device_ids() == []
 
 
 def test_a_rendered_file_that_somebody_removed_comes_back(ready):
@@ -396,7 +313,7 @@ def test_the_comparison_at_the_start_yields_to_the_loop_between_devices(core, mo
     for number in range(3000):
         states.save(RenderState({"id": f"gone{number}"}, "key", False, "acme-1"))
     comparing = later(core.manager.compare_all())
-    assert not comparing.called, "3000 states are read in one go"
+    assert not comparing.called, "3000 leftovers are removed in one go"
     core.clock.advance(0)
     result(comparing)
-    assert all_states(states) == []
+    assert states.device_ids() == []

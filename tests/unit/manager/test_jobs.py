@@ -5,8 +5,10 @@ import logging
 import pytest
 from twisted.internet import defer, task
 
+from provd.errors import OperationNotFound
 from provd.manager import jobs as jobs_module
 from provd.manager.jobs import Jobs
+from provd.model.operations import PROGRESS, Operation
 from tests.unit.manager.core import later, result
 
 
@@ -156,3 +158,20 @@ def test_items_are_taken_as_they_come(jobs):
     gate.callback(None)
     result(running)
     assert taken == [0, 1, 2]
+
+
+def test_a_job_tells_how_far_it_is_and_can_be_stopped():
+    clock = task.Clock()
+    jobs = Jobs(clock)
+    operation = Operation(state=PROGRESS, current=0, end=3)
+    waiting = [defer.Deferred() for _ in range(3)]
+    jobs.start("work", jobs.for_each(waiting, lambda item: item, operation), operation)
+    [job] = jobs.all
+    assert (job.name, job.operation.format()) == ("work", "progress;0/3")
+    waiting[0].callback(None)
+    assert jobs.get(job.id).operation.format() == "progress;1/3"
+    jobs.cancel(job.id)
+    assert jobs.all == []
+    for name in (jobs.get, jobs.cancel):
+        with pytest.raises(OperationNotFound):
+            name(job.id)

@@ -192,6 +192,62 @@ def test_forgetting_it_stops_it(synced):
     assert operation.error == "stopped"
 
 
+def test_phones_that_take_their_time_do_not_slow_the_others_down(synced):
+    core = synced(confirm_seconds=60)
+    operation = many(core, 200, per_second=10)
+    core.clock.pump([0.1] * 199)
+    assert (told(core), operation.format()) == (200, "success;200/200")
+    assert core.synchronizations.waiting == 200
+    core.clock.pump([1] * 61)
+    assert core.synchronizations.not_confirmed == 200
+    assert core.jobs.names == []
+
+
+def test_where_success_means_fetched_few_phones_are_in_danger_at_one_time(synced):
+    core = synced(confirm_seconds=60, success_means="fetched")
+    operation = many(core, 200, per_second=10, max_failures=0)
+    core.clock.pump([0.1] * 500)
+    assert (told(core), operation.format()) == (64, "progress;0/200")
+    core.clock.pump([1] * 80)
+    assert told(core) == 64
+    assert operation.state == "fail"
+    assert core.synchronizations.waiting == 0
+
+
+def test_what_was_late_does_not_come_as_a_burst(synced):
+    core = synced(confirm_seconds=0)
+    core.probe.synchronized = slow = defer.Deferred()
+    operation = many(core, 200, per_second=10)
+    core.clock.pump([0.1] * 300)
+    assert told(core) == 64
+    core.probe.synchronized = defer.succeed(None)
+    slow.callback(None)
+    assert told(core) <= 64 + 11
+    core.clock.pump([0.1] * 140)
+    assert operation.format() == "success;200/200"
+
+
+@pytest.mark.parametrize(("success_means", "state"), [("sent", "success"), ("fetched", "fail")])
+def test_a_stop_ends_those_that_wait_for_many(synced, caplog, success_means, state):
+    core = synced(confirm_seconds=60, success_means=success_means)
+    operation = many(core, 5)
+    core.clock.pump([0.1] * 5)
+    assert core.synchronizations.waiting == 5
+    result(defer.Deferred.fromCoroutine(core.jobs.stop()))
+    assert operation.state == state
+    assert core.synchronizations.waiting == 0
+    assert core.clock.getDelayedCalls() == []
+    assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
+
+
+def test_a_stop_ends_those_that_are_not_told_yet(synced):
+    core = synced(confirm_seconds=60)
+    operation = many(core, 5)
+    result(defer.Deferred.fromCoroutine(core.jobs.stop()))
+    assert (told(core), operation.error) == (1, "the daemon stops")
+    assert core.clock.getDelayedCalls() == []
+
+
 def test_none_at_all_is_a_success(synced):
     core = synced()
     operation = core.synchronizations.begin_many([], per_second=1, max_failures=0)

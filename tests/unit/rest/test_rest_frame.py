@@ -138,6 +138,8 @@ def test_an_unexpected_failure_is_500_in_plain_text_and_the_log_has_it(caplog):
 
 def test_every_error_of_ours_has_a_status_of_its_meaning():
     def made(kind):
+        if kind is errors.TooManyAttempts:
+            return kind("a", 1.5)
         for arguments in ((), ("a",), ("a", "b")):
             try:
                 return kind(*arguments)
@@ -171,6 +173,8 @@ def test_every_error_of_ours_has_a_status_of_its_meaning():
         assert statuses[name] == 400
     for name in ("AuthUnavailable", "TenantUnknown", "StoreUnavailable", "TooBusy", "StoreCorrupt"):
         assert statuses[name] == 503
+    assert statuses["TooManyAttempts"] == 429
+    assert to_http(made(errors.TooManyAttempts)).headers == ((b"retry-after", b"2"),)
     assert to_http(ValueError("x")) is None
 
 

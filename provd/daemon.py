@@ -372,6 +372,9 @@ class Daemon(service.MultiService):
                 raise AuthUnavailable("devices without a tenant have not got the main one yet")
             return await authorizer.all_tenants()
 
+        async def takes_turn(seconds: float) -> bool:
+            return self._cluster is not None and await self._cluster.takes_turn("tenants", seconds)
+
         removal = TenantRemoval(self._store, self._manager, self._parameters, self._jobs)
         self._tenant_sync = TenantSync(
             clock=reactor,
@@ -382,6 +385,7 @@ class Daemon(service.MultiService):
             list_tenants=list_tenants,
             start_seconds=settings.general.syncdb.start_sec,
             interval_seconds=settings.general.syncdb.interval_sec,
+            takes_turn=takes_turn if settings.database.type == "mongodb" else None,
         )
 
         async def tenant_deleted(data: dict[str, Any]) -> None:

@@ -96,7 +96,10 @@ class TenantSync:
         list_tenants: Callable[[], Awaitable[Collection[str] | None]],
         start_seconds: float,
         interval_seconds: float,
+        takes_turn: Callable[[float], Awaitable[bool]] | None = None,
     ) -> None:
+        self._takes_turn = takes_turn
+        """Where other nodes compare too: whether it is this one's turn for so many seconds."""
         self._clock = clock
         self._store = store
         self._manager = manager
@@ -159,6 +162,10 @@ class TenantSync:
     async def _compare_quietly(self) -> bool:
         """Compare; return whether that worked. Only the first of equal troubles is logged."""
         try:
+            if self._takes_turn is not None and not await self._takes_turn(
+                max(self._interval_seconds * 0.9, 1.0)
+            ):
+                return True
             await self.compare()
         except Exception as error:
             if self._stopping:

@@ -15,7 +15,7 @@ A, B = "tenant-a", "tenant-b"
 class Tenants:
     """A comparison over a core, with tenants that a test sets."""
 
-    def __init__(self, core, start=60, interval=3600):
+    def __init__(self, core, start=60, interval=3600, takes_turn=None):
         self.core = core
         self.listed = [MAIN, A, B]
         self.answer = None
@@ -30,6 +30,7 @@ class Tenants:
             list_tenants=self.list_tenants,
             start_seconds=start,
             interval_seconds=interval,
+            takes_turn=takes_turn,
         )
 
     async def list_tenants(self):
@@ -336,3 +337,20 @@ def test_it_stops_in_the_middle_of_a_comparison(tenants):
     tenants.core.clock.advance(10_000)
     assert tenants.lists == 1
     assert devices(tenants) == ALL
+
+
+def test_a_node_compares_only_when_it_is_its_turn(make):
+    turns, asked = [True, False, True], []
+
+    def takes_turn(seconds):
+        asked.append(seconds)
+        return defer.succeed(turns.pop(0) if turns else False)
+
+    made = make(start=0, interval=10, takes_turn=takes_turn)
+    made.sync.start()
+    lists = []
+    for _ in range(5):
+        made.core.clock.advance(0 if not lists else 10)
+        lists.append(made.lists)
+    assert asked[0] == 9
+    assert lists == [1, 1, 2, 2, 2]

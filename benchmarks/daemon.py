@@ -256,6 +256,6 @@ class Bench:
 
 
 def cpu_seconds(pid):
-    """Return the processor time of a process: all its threads, and children that have ended."""
+    """Return the processor time that a process has used, all its threads together."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICKS
+    return sum(map(int, fields[11:13])) / TICKS

@@ -133,7 +133,8 @@ def _tftp_yardsticks(bench, measure):
             continue
         with yardsticks.tftp_server(name, bench.files) as server:
             measured = measure(server)
-        yield Yardstick(name, measured.rate, measured.cpu_us)
+        # tftpd-hpa has a process for each transfer, whose time nobody keeps.
+        yield Yardstick(name, measured.rate, None if name == "tftpd-hpa" else measured.cpu_us)
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ from provd.dhcp.receiver import DhcpReceiver
 from provd.errors import (
     AuthUnavailable,
     DeviceNotFound,
+    InvalidDocument,
     ProvdError,
     ProvisioningRefused,
     SettingsError,
@@ -655,9 +656,12 @@ class Daemon(service.MultiService):
             return call.UNKNOWN_CODE
         except DeviceNotFound:
             return call.UNKNOWN_PHONE
-        except (ProvisioningRefused, TooManyAttempts) as failure:
+        except (ProvisioningRefused, TooManyAttempts, InvalidDocument) as failure:
             logger.warning("a dialled code is refused: %s", failure)
             return call.REFUSED
+        except ProvdError as failure:
+            logger.warning("what a code was dialled for failed: %s", failure)
+            return call.FAILED
         return call.SUCCESS
 
     async def _install_all(self) -> None:

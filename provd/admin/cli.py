@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.internet import defer, task
 
-from provd.admin import checker, exporter, importer, owners, plugins, proposal
+from provd.admin import checker, exporter, importer, owners, plugins, proposal, remote
 from provd.admin.documents import every, merge, merge_parameters
 from provd.admin.places import parse_place, place_of
 from provd.admin.report import Report
@@ -39,8 +39,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="provd-admin", description="The state of a provd daemon.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        return verbs.add_parser(name, help=text, description=f"{text}.", parents=[common])
+    def add(
+        name: str, text: str, parent: argparse.ArgumentParser = common
+    ) -> argparse.ArgumentParser:
+        return verbs.add_parser(name, help=text, description=f"{text}.", parents=[parent])
 
     def add_writing(verb: argparse.ArgumentParser) -> None:
         verb.add_argument(
@@ -89,7 +91,44 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="move records that cannot be used aside; the daemon must be stopped",
     )
+
+    rest = argparse.ArgumentParser(add_help=False)
+    rest.add_argument(
+        "--rest", metavar="URL", required=True, help="of the daemon: http://127.0.0.1:8666"
+    )
+    rest.add_argument("--token-file", metavar="FILE", required=True, help="holds an access token")
+    rest.add_argument("--json", action="store_true", help="print the report as JSON")
+
+    verb = add("resync", "make many phones of a running daemon reload, at a pace", rest)
+    verb.add_argument("--plugin", metavar="ID", help="of devices to choose")
+    verb.add_argument("--model", metavar="MODEL", help="of devices to choose")
+    verb.add_argument("--config", metavar="ID", help="of devices to choose, or above theirs")
+    verb.add_argument("--tenant", metavar="UUID", help="of devices to choose")
+    verb.add_argument(
+        "--selector", metavar="JSON", type=_object, help="as q of a listing; {} for all devices"
+    )
+    verb.add_argument("--per-second", metavar="N", type=float, help="devices to tell (10)")
+    verb.add_argument(
+        "--max-failures", metavar="N", type=int, help="stop when more than so many failed (20)"
+    )
+
+    verb = add("provision", "give a phone the config that has a code", rest)
+    verb.add_argument("--code", required=True, help="or autoprov, to make it a new phone again")
+    who = verb.add_mutually_exclusive_group(required=True)
+    who.add_argument("--id", help="of its device")
+    who.add_argument("--mac", help="of the phone")
+    who.add_argument("--ip", help="of the phone")
     return parser
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"this is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("an object is needed")
+    return value
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -275,6 +314,11 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.verb == "import" and options.source is None and options.settings_from is None:
         parser.error("import needs --from, --settings-from or both")
+    if options.verb == "resync" and all(
+        getattr(options, name) is None
+        for name in ("plugin", "model", "config", "tenant", "selector")
+    ):
+        parser.error("resync needs --plugin, --model, --config, --tenant or --selector ({}: all)")
     return options
 
 
@@ -298,6 +342,8 @@ async def run(reactor: Any, options: argparse.Namespace) -> int:
 def main() -> NoReturn:
     """Run `provd-admin`; ends the process."""
     options = parse()
+    if options.verb in remote.VERBS:
+        sys.exit(remote.run(options))
 
     async def start(reactor: Any) -> None:
         status = await run(reactor, options)

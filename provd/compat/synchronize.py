@@ -28,6 +28,7 @@ _TYPE = "AsteriskAMI"
 _TIMEOUT = 10.0
 _MAX_ANSWER = 1024 * 1024
 # All phones without a config of their own share one account; a NOTIFY to it reaches each of them.
+_AUTOPROV = "autoprov"  # of the base documents that provd makes
 _AUTOPROV_PREFIX = "ap"
 _AUTOPROV_LENGTH = 10
 
@@ -176,6 +177,12 @@ def get_sync_service() -> Any | None:
     return _registered[0] if _registered else None
 
 
+def is_shared(peer: str) -> bool:
+    """Tell whether a SIP account is that of all new phones."""
+    is_generated = peer.startswith(_AUTOPROV_PREFIX) and len(peer) == _AUTOPROV_LENGTH
+    return is_generated or peer == _AUTOPROV
+
+
 def notify(
     sync_service: Any | None,
     device: Mapping[str, Any],
@@ -186,7 +193,7 @@ def notify(
     if sync_service is None or getattr(sync_service, "TYPE", None) != _TYPE:
         return defer.fail(SynchronizeException("there is no service to notify phones through"))
     peer, ip = device.get("remote_state_sip_username"), device.get("ip")
-    if peer and peer.startswith(_AUTOPROV_PREFIX) and len(peer) == _AUTOPROV_LENGTH:
+    if peer and is_shared(peer):
         peer = None
     send_at_once = getattr(sync_service, "sip_notify_device", None)
     if send_at_once is not None and (peer or ip):

@@ -8,6 +8,7 @@ that a device no longer has, serves them, and asks the phone to load them again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import jinja2
 import markupsafe
+from jinja2.compiler import CodeGenerator
 from twisted.internet import defer
 
 from provd.errors import InvalidDocument
@@ -57,6 +59,13 @@ class RenderedFile:
     content: bytes
 
 
+class _CodeGenerator(CodeGenerator):
+    """Prints what `finalize` gives as it is: escaping that once more would take as long again."""
+
+    def _output_child_pre(self, node: Any, frame: Any, finalize: Any) -> None:  # noqa: ARG002
+        self.write(f"({finalize.src}")
+
+
 class VendorTemplates(TemplatePluginHelper):
     """Templates in which nothing is printed raw: every value goes through the vendor's `escape`.
 
@@ -69,17 +78,17 @@ class VendorTemplates(TemplatePluginHelper):
     def __init__(self, plugin_dir: str, escape: Callable[[Any], str]) -> None:
         super().__init__(plugin_dir)
 
-        def finalize(value: Any) -> markupsafe.Markup:
+        def finalize(value: Any) -> str:
             if isinstance(value, markupsafe.Markup):
                 return value
             if isinstance(value, jinja2.Undefined):
                 str(value)  # raises, with the name
-            return markupsafe.Markup(escape(value))  # noqa: S704 - escaped just now
+            return escape(value)
 
         # Automatic escaping is what makes Jinja2 tell its own output from values.
         self._env = jinja2.Environment(
             loader=self._env.loader,
-            bytecode_cache=CompiledTemplates(plugin_dir, "vendor"),
+            bytecode_cache=CompiledTemplates(plugin_dir, "vendor-2"),
             autoescape=True,
             finalize=finalize,
             undefined=jinja2.StrictUndefined,
@@ -87,13 +96,19 @@ class VendorTemplates(TemplatePluginHelper):
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
+        self._env.code_generator_class = _CodeGenerator
         self._env.filters["for_each"] = _for_each
 
 
 def _for_each(text: str, values: Iterable[Any]) -> markupsafe.Markup:
     """Return `text` once for each of `values`, each put in place of `@`; values are not escaped."""
-    plain = str(text)
-    return markupsafe.Markup("".join(plain.replace("@", str(value)) for value in values))  # noqa: S704
+    return _repeated(str(text), tuple(map(str, values)))
+
+
+@functools.lru_cache(maxsize=64)  # phones of one model mostly want the same
+def _repeated(text: str, values: tuple[str, ...]) -> markupsafe.Markup:
+    parts = text.split("@")
+    return markupsafe.Markup("".join([value.join(parts) for value in values]))  # noqa: S704
 
 
 class _Extractor:
@@ -150,6 +165,7 @@ class VendorPlugin(StandardPlugin):
     ) -> None:
         super().__init__(app, plugin_dir, gen_cfg, spec_cfg)
         os.makedirs(self._tftpboot_dir, exist_ok=True)
+        self._root = os.path.join(os.path.normpath(self._tftpboot_dir), "")
         # What is there, so that removing the files of a device asks only for those that exist.
         self._present = {
             os.path.join(root, name)
@@ -193,7 +209,7 @@ class VendorPlugin(StandardPlugin):
     def path_of(self, name: str) -> str:
         """Return the path of a served file; raises InvalidDocument if it leaves the directory."""
         path = None if "\0" in name else resolve(self._tftpboot_dir, name.split("/"))
-        if path is None or path == os.path.normpath(self._tftpboot_dir):
+        if path is None or path == self._root[:-1]:
             raise InvalidDocument(f"file name {name!r} leaves the served directory")
         return path
 
@@ -222,7 +238,12 @@ class VendorPlugin(StandardPlugin):
         self._remove(device, set())
 
     def _remove(self, device: Document, kept: set[str]) -> None:
-        for path in map(self.path_of, self.file_names(device)):
+        for name in self.file_names(device):
+            path = self._root + name
+            if path not in self._present:
+                if "/" not in name and not name.startswith("."):
+                    continue
+                path = self.path_of(name)  # the name may be another way to say it
             if path in self._present and path not in kept:
                 self._present.discard(path)
                 with contextlib.suppress(FileNotFoundError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
 from provd.rest.listing import LISTING, parse_query, shown
@@ -102,10 +102,10 @@ class ConfigsResource:
         """List configs."""
         query = parse_query(call.args)
         configs = await self._manager.find_configs(query)
-        total = len(configs)
+        document: dict[str, Any] = {"configs": shown(configs, query)}
         if query.is_page:
-            total = await self._manager.count_configs(query.selector)
-        return Reply(document={"configs": shown(configs, query), "total": total})
+            document["total"] = await self._manager.count_configs(query.selector)
+        return Reply(document=document)
 
     async def insert(self, call: Call) -> Reply:
         """Create a config."""

@@ -199,10 +199,10 @@ class DevicesResource:
         recurse = is_true(call.args.get("recurse", ""))
         tenants = await call.visible() if recurse else frozenset((call.tenant,))
         devices = await self._manager.find_devices(query, tenants)
-        total = len(devices)
+        document: dict[str, Any] = {"devices": shown(devices, query)}
         if query.is_page:
-            total = await self._manager.count_devices(query.selector, tenants)
-        return Reply(document={"devices": shown(devices, query), "total": total})
+            document["total"] = await self._manager.count_devices(query.selector, tenants)
+        return Reply(document=document)
 
     async def insert(self, call: Call) -> Reply:
         """Create a device in the request tenant."""

@@ -226,6 +226,7 @@ def test_security_lines_have_the_exact_form(daemon):
     mac = "00:15:65:dd:00:01"
     boot_http(daemon, mac, "127.0.0.51")
     device = daemon.device(mac=mac)
+    daemon.wait_for(lambda: "001565dd0001.cfg" in daemon.security_log.read_text(), "the lines")
     lines = daemon.security_log.read_text().splitlines()
     stamp = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\] "
     assert any(

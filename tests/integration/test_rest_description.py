@@ -15,6 +15,7 @@ FILLED = {
     "plugin_id": "provd-yealink-v86",
     "param_id": "NAT",
     "operation_id": "1",
+    "job_id": "1",
 }
 
 
@@ -168,7 +169,7 @@ def test_every_resource_of_the_daemon_is_there_and_nothing_else(daemon, document
     for path, methods in document["paths"].items():
         filled = VARIABLE.sub(lambda match: FILLED[match[1]], path).rstrip("/")
         needs = (
-            ("operation_id" in path)
+            ("operation_id" in path or "job_id" in path)
             or ("/plugins/{plugin_id}/install" in path)
             or ("/plugins/{plugin_id}/configure" in path)
         )

@@ -192,7 +192,7 @@ def test_totals_count_all_pages(daemon):
         ):
             answer = daemon.get(path, q=json.dumps(q), **args).json
             assert len(answer[key]) == count
-            assert answer["total"] == 7
+            assert answer.get("total") == (7 if args else None)
 
 
 def test_a_total_counts_only_what_the_caller_sees(daemon):

@@ -382,20 +382,28 @@ def function_keys(
     """
     wanted = dict(numbered(raw_config.get("funckeys") or {}, "funckeys"))
     pickup = raw_config.get("exten_pickup_call")
-    used, unused = [], []
     names = _key_names(model)
-    for number, name in enumerate(names, 1):
-        key = wanted.pop(number, None)
+    used, unused = [], list(names)
+    lines = [number for number in accounts if number <= model.line_keys]
+    numbers = sorted({*wanted, *lines})
+    for number in numbers:
+        if number > len(names):
+            break
+        name, key = names[number - 1], wanted.get(number)
         if key is not None:
             used.append(_function_key(name, key, pickup, model.first_line))
-        elif number in accounts and number <= model.line_keys:
+        elif number in lines:
             account = accounts[number]
             used.append(Key(name, KEY_LINE, number, account.extension, account.label))
         else:
-            unused.append(name)
-    if wanted:
-        left_out = ", ".join(map(str, sorted(wanted)))
-        logger.info("function keys %s are left out: the phone has %s", left_out, len(names))
+            continue
+        unused.remove(name)
+    if left_out := [number for number in numbers if number > len(names)]:
+        logger.info(
+            "function keys %s are left out: the phone has %s",
+            ", ".join(map(str, left_out)),
+            len(names),
+        )
     return used, unused
 
 
@@ -461,10 +469,7 @@ class YealinkPlugin(VendorPlugin):
             if setting == "firmware" and (unknown := sorted(urls.keys() - MODELS.keys())):
                 logger.warning("firmware is set for models that do not exist: %s", unknown)
 
-    @staticmethod
-    def escape(value: Any) -> str:
-        """Keep a value on its line."""
-        return one_line(value)
+    escape = staticmethod(one_line)
 
     def extract(self, request: PhoneRequest) -> DeviceInfo | None:
         """Read the User-Agent, else the file name; for DHCP the vendor class and the address."""

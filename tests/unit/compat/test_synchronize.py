@@ -168,6 +168,7 @@ def registered(monkeypatch):
         ({"remote_state_sip_username": "abc", "ip": "10.0.0.9"}, ("peer", "abc")),
         ({"remote_state_sip_username": "ap12345678", "ip": "10.0.0.9"}, ("ip", "10.0.0.9")),
         ({"remote_state_sip_username": "ap1234567", "ip": "10.0.0.9"}, ("peer", "ap1234567")),
+        ({"remote_state_sip_username": "autoprov", "ip": "10.0.0.9"}, ("ip", "10.0.0.9")),
         ({"remote_state_sip_username": "bp12345678"}, ("peer", "bp12345678")),
         ({"remote_state_sip_username": None, "ip": "10.0.0.9"}, ("ip", "10.0.0.9")),
         ({"ip": "10.0.0.9"}, ("ip", "10.0.0.9")),

@@ -1,0 +1,196 @@
+"""The verbs of provd-admin that ask over REST, against daemons that misbehave."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from provd.admin import cli, remote
+
+BEGUN = (201, b"", "/0.2/dev_mgr/resynchronize/1")
+
+
+def told(text):
+    return (200, json.dumps({"status": text}).encode(), None)
+
+
+class Server(ThreadingHTTPServer):
+    """Gives the answers of a list, the last one again and again; notes what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = []
+        self.requests = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else None
+        self.server.requests.append((self.command, self.path, body, dict(self.headers)))
+        answers = self.server.answers
+        status, content, location = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.send_response(status)
+        if location is not None:
+            self.send_header("Location", location)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_DELETE = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(remote, "_POLL_SECONDS", 0.001)
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, args=(0.01,))
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def run(server, tmp_path, capsys):
+    token_file = tmp_path / "token"
+    token_file.write_text("t0ken\n")
+
+    def run(verb, *arguments, prefix=""):
+        url = f"http://127.0.0.1:{server.server_port}{prefix}"
+        where = ["--rest", url, "--token-file", str(token_file)]
+        status = remote.run(cli.parse([verb, *where, *arguments]))
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+def test_the_body_has_what_the_command_line_says_and_no_more(server, run):
+    server.answers = [BEGUN, told("progress;1/2"), told("success;2/2")]
+    arguments = ["--plugin", "p", "--model", "m", "--config", "c", "--tenant", "t"]
+    arguments += ["--selector", '{"a": 1}', "--per-second", "0.5", "--max-failures", "0"]
+    assert run("resync", *arguments) == (0, "2 of 2 devices were told to reload\n", "")
+    method, path, body, headers = server.requests[0]
+    assert (method, path) == ("POST", "/0.2/dev_mgr/resynchronize")
+    assert body == {
+        "plugin": "p",
+        "model": "m",
+        "config": "c",
+        "tenant_uuid": "t",
+        "selector": {"a": 1},
+        "per_second": 0.5,
+        "max_failures": 0,
+    }
+    assert headers["X-Auth-Token"] == "t0ken"
+    assert [request[0] for request in server.requests] == ["POST", "GET", "GET"]
+    server.answers = [BEGUN, told("success;0")]
+    run("resync", "--selector", "{}")
+    assert server.requests[3][2] == {"selector": {}}
+
+
+@pytest.mark.parametrize("prefix", ["/api/provd", "/api/provd/", "/api/provd/0.2/"])
+def test_a_path_of_a_web_server_in_front_is_kept(server, run, prefix):
+    server.answers = [BEGUN, told("success;1/1")]
+    assert run("resync", "--model", "m", prefix=prefix)[0] == 0
+    assert [request[1] for request in server.requests] == [
+        "/api/provd/0.2/dev_mgr/resynchronize",
+        "/api/provd/0.2/dev_mgr/resynchronize/1",
+    ]
+
+
+def test_a_daemon_that_is_busy_for_a_moment_is_asked_again(server, run):
+    server.answers = [BEGUN, *[(503, b"the store", None)] * 20, told("success;1/1")]
+    assert run("resync", "--model", "m")[0] == 0
+
+
+def test_a_daemon_that_stays_away_is_given_up(server, run):
+    server.answers = [BEGUN, (503, b"the store does not answer", None)]
+    status, _, err = run("resync", "--model", "m")
+    assert status == 1
+    assert err == "provd-admin: the daemon answered 503: the store does not answer\n"
+
+
+def test_an_operation_that_is_gone_is_a_failure(server, run):
+    server.answers = [BEGUN, told("progress;1/9"), (404, b"No such resource", None)]
+    status, out, err = run("resync", "--model", "m")
+    assert (status, out) == (1, "")
+    assert "the operation is gone" in err
+
+
+def test_control_c_while_it_waits_forgets_the_operation(server, run, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    server.answers = [BEGUN, (204, b"", None)]
+    monkeypatch.setattr(remote, "_watch", interrupted)
+    assert run("resync", "--model", "m")[0] == 130
+    assert server.requests[1][:2] == ("DELETE", "/0.2/dev_mgr/resynchronize/1")
+    server.answers = [BEGUN, (401, b"Unauthorized", None)]
+    status, _, err = run("resync", "--model", "m")
+    assert status == 1
+    assert "it is not stopped: the daemon answered 401" in err
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(200, b"<html>", None)],
+        [(201, b"", None)],
+        [(302, b"", "/login")],
+        [BEGUN, (200, b"<html>", None)],
+        [BEGUN, (200, b"[]", None)],
+        [BEGUN, (200, b"{}", None)],
+    ],
+)
+@pytest.mark.parametrize("verb", ["resync", "provision"])
+def test_what_is_no_daemon_is_an_error_in_words(server, run, answers, verb):
+    server.answers = list(answers)
+    arguments = ["--model", "m"] if verb == "resync" else ["--code", "1", "--id", "d"]
+    status, out, err = run(verb, *arguments)
+    assert (status, out) == (1, "")
+    assert err.startswith("provd-admin: ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["resync"],
+        ["resync", "--per-second", "5"],
+        ["resync", "--selector", "[]"],
+        ["resync", "--selector", "{"],
+        ["provision", "--code", "1"],
+        ["provision", "--id", "d"],
+        ["provision", "--code", "1", "--id", "d", "--ip", "10.0.0.1"],
+    ],
+)
+def test_wrong_usage_has_status_2(run, arguments):
+    with pytest.raises(SystemExit) as caught:
+        run(*arguments)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8666", "ftp://h", "http://", "http://h:x", "http://["])
+def test_a_url_that_is_none_is_told(tmp_path, capsys, url):
+    (tmp_path / "token").write_text("t")
+    arguments = ["--rest", url, "--token-file", str(tmp_path / "token"), "--model", "m"]
+    assert remote.run(cli.parse(["resync", *arguments])) == 1
+    assert f"--rest {url}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"a\r\nX: y", b"\xff", "ä".encode()])
+def test_a_token_file_that_holds_no_token_is_told(server, run, tmp_path, content):
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    status, _, err = run("resync", "--model", "m", "--token-file", str(path))
+    assert status == 1
+    assert str(path) in err
+    assert server.requests == []

@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 STATE ?= .run
 PORTS := --rest-port 8666 --http-port 8667 --tftp-port 6969
 
-.PHONY: help venv run plugins test lint format bench soak docs lock clean
+.PHONY: help venv run plugins test lint format bench bench-micro soak docs lock clean
 
 help:
 	@echo "make run      start the daemon in the foreground, state in $(STATE)/"
 	@echo "make test     run all tests"
 	@echo "make lint     style, types, import contracts"
-	@echo "make bench    measure"
+	@echo "make bench    measure the daemon under load, beside other servers"
+	@echo "make bench-micro  measure pieces of it, in memory"
 	@echo "make soak     kill and harm a daemon for 15 minutes: nothing may be lost"
 	@echo "make plugins  build our plugins into build/plugins and build/repository"
 	@echo "make docs     build the documentation"
@@ -52,8 +53,14 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+BENCH ?=
 bench: venv plugins
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-micro: venv
+	mkdir -p build
+	$(BIN)/python -m pytest benchmarks/micro --benchmark-columns=median,iqr,ops \
+	  --benchmark-sort=fullname --benchmark-json=build/benchmark-micro.json
 
 soak: venv
 	$(BIN)/python -m benchmarks.soak

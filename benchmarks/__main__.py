@@ -51,6 +51,8 @@ def measure(scenarios, options, work):
                 print("\n".join(row.lines()), flush=True)
     finally:
         bench.daemon.stop()
+        if options.log is not None:
+            shutil.copyfile(bench.daemon.log_path, options.log)
     return rows, missing
 
 
@@ -70,6 +72,7 @@ def parser():
     whole.add_argument("--phones", type=int, default=500, help="phones that boot (500)")
     whole.add_argument("--created", type=int, default=1000, help="devices made over REST (1000)")
     whole.add_argument("--markdown", type=Path, metavar="FILE", help="write a table there, too")
+    whole.add_argument("--log", type=Path, metavar="FILE", help="keep the daemon's log there")
     whole.add_argument(
         "--dir", help="where the daemon keeps its files; a real disk, as writes are synchronous"
     )

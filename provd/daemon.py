@@ -253,6 +253,7 @@ class Daemon(service.MultiService):
             manager=self._manager,
             parameters=self._parameters,
             command=(sys.executable, "-m", "provd.compat.preview"),
+            in_thread=self._in_thread,
             general_config=_as_dict(general),
             plugin_config=settings.plugin_config,
             base_raw_config=self._base_raw_config,
@@ -267,6 +268,7 @@ class Daemon(service.MultiService):
             confirm_seconds=general.sync_confirm_seconds,
             success_means=general.sync_success,
         )
+        self._manager.deleted = self._history.forget
         self._journal.fetched = self._synchronizations.fetched
         self._provisioning = Provisioning(reactor, self._manager, self._synchronizations)
         self._agi: AgiFactory | None = None
@@ -433,6 +435,8 @@ class Daemon(service.MultiService):
         for warning in settings.warnings:
             logger.warning("%s", warning)
         logger.info("provd %s starts, authorisation is %s", __version__, settings.auth.type)
+        # Nearly all that a start makes stays; looking at it over and over is a tenth of the start.
+        gc.set_threshold(50_000, 20, 50)
         self._build()
         for directory in (general.base_storage_dir, general.plugins_dir, general.cache_dir):
             os.makedirs(directory, exist_ok=True)
@@ -462,7 +466,6 @@ class Daemon(service.MultiService):
         # What lives as long as the daemon need not be looked at by the collector again and again.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
         # Which file belongs to which device must be known before the first of them is asked for.
         await self._in_thread(self._states.read)
         self._states.wasteful = lambda: self._jobs.start(
@@ -479,7 +482,9 @@ class Daemon(service.MultiService):
             await self._install_all()
         self._ready = True
         self._announce()
-        self._jobs.start("comparison of rendered files", self._manager.compare_all())
+        self._jobs.start(
+            "comparison of rendered files", self._manager.compare_all(), can_be_stopped=True
+        )
         self._jobs.start("compilation of templates", self._plugins.compile_templates())
         self._jobs.start("removal of old render states", self._remove_old_states())
 

@@ -545,7 +545,7 @@ class PhoneResource(resource.Resource):
             if request.is_lost():
                 return
             if file is not None and self._hand_to_front(request, file, filename, service):
-                self._send(request, b"", identified)
+                self._send(request, b"", identified, size=file.size)
                 return
             if file is not None or not os.path.lexists(path):
                 body = self._plain_body(service, request, file, filename)
@@ -623,11 +623,13 @@ class PhoneResource(resource.Resource):
         body: bytes,
         identified: Identified,
         refused: str | None = None,
+        size: int | None = None,
     ) -> None:
+        """Send an answer; `size` in bytes for the log, where another server sends the content."""
         if request.code != NOT_MODIFIED:
             request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(body)])
         request.write(body)
-        self._log(request, identified, len(body), refused)
+        self._log(request, identified, len(body) if size is None else size, refused)
         request.finish()
 
     def _failed(self, failure: Any, request: PhoneHttpRequest) -> None:

@@ -67,7 +67,9 @@ class KeyIndex:
                     ids.pop(gone, None)
             if isinstance(come, str):
                 known = [known for known in ids.get(come, ()) if known != device_id]
-                ids[come] = tuple(sorted((*known, device_id), key=self._order.__getitem__))
+                ids[come] = tuple(
+                    sorted((*known, device_id), key=lambda one: self._order.get(one, -1))
+                )
         if new is None:
             self._order.pop(device_id, None)
         return len(self._order) <= self._limit
@@ -88,7 +90,9 @@ class DocumentCache:
         self.hits = 0
         self.misses = 0
         self._index: KeyIndex | None = None
-        self._is_shared = False
+        self.is_shared = False
+        self._epoch = 0
+        """How often others were found to have written something."""
         self.role_writes = 0
         """How often a document with a `role`, or one of another writer, was written."""
 
@@ -120,7 +124,7 @@ class DocumentCache:
         ids = self._lookups.get(lookup)
         if ids is None:
             return None
-        if self._is_shared and not all(self._has(found, key, value) for found in ids):
+        if self.is_shared and not all(self._has(found, key, value) for found in ids):
             del self._lookups[lookup]
             return None
         self._lookups.move_to_end(lookup)
@@ -164,12 +168,12 @@ class DocumentCache:
                 self.hits += 1
                 return [record for record in records if record is not None]
         self.misses += 1
-        token = self._begin(lookup)
+        token, epoch = self._begin(lookup), self._epoch
         try:
             found = await self._store.find(self._collection, Query(selector={key: value}))
         finally:
             clean = self._end(token, lookup)
-        if clean:
+        if clean and epoch == self._epoch:
             for record in found:
                 self._remember(record)
             self._lookups[lookup] = tuple(record.id for record in found)
@@ -258,6 +262,7 @@ class DocumentCache:
 
     def forget(self, document_ids: Iterable[str]) -> None:
         """Ask the store again for these documents: another writer changed them."""
+        self._epoch += 1
         self.role_writes += 1
         for document_id in document_ids:
             self._asked.pop(document_id, None)
@@ -273,10 +278,11 @@ class DocumentCache:
 
     def share(self) -> None:
         """Take into account that others write: `forget` and `changed_elsewhere` tell what."""
-        self._is_shared = True
+        self.is_shared = True
 
     def changed_elsewhere(self, document_ids: Iterable[str], found: Iterable[Record]) -> None:
         """Take note of what others made of documents; those not in `found` are gone."""
+        self._epoch += 1
         for document_id in document_ids:
             self._asked.pop(document_id, None)
         for record in found:
@@ -289,6 +295,7 @@ class DocumentCache:
 
     def clear(self) -> None:
         """Forget everything."""
+        self._epoch += 1
         self.role_writes += 1
         for table in (self._records, self._lookups, self._absent, self._asked):
             table.clear()

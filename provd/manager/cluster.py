@@ -9,6 +9,7 @@ stale here, and they are rendered when they are asked for.
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ from twisted.internet import defer, task
 from twisted.python.failure import Failure
 
 from provd.errors import ProvdError, StoreError, TooBusy
+from provd.manager.locks import KeyedLocks
 from provd.store.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 
+    from provd.manager.cache import DocumentCache
     from provd.manager.jobs import Jobs
     from provd.manager.manager import DeviceManager
     from provd.manager.parameters import Parameters
@@ -32,6 +35,7 @@ POLL_SECONDS = 1.0
 CLAIM_SECONDS = 30.0
 _CLAIM_PAUSE = 0.05
 _DOCUMENTS_AT_ONCE = 500
+_SLICE_SECONDS = 0.005
 
 
 class Cluster:
@@ -53,6 +57,9 @@ class Cluster:
         self._jobs = jobs
         self._waiting: list[defer.Deferred[None]] = []
         self._is_asking = False
+        self._unapplied: list[Changed] | None = []
+        """What others wrote and is not taken note of; None for anything."""
+        self._own_locks = KeyedLocks(clock)
         self._polling: task.LoopingCall | None = None
         self._is_away = False
         self.plugins_changed: Callable[[], Awaitable[None]] | None = None
@@ -107,19 +114,36 @@ class Cluster:
             asked, self._waiting = self._waiting, []
             outcome: Any = None
             try:
-                changed = await self._store.changes()
-                if changed is None or changed:
-                    await self._apply(changed)
+                await self._follow()
                 self._is_away = False
             except Exception as error:  # noqa: BLE001 - handed to whoever waits
                 outcome = Failure()
                 if not self._is_away:
                     self._is_away = True
                     logger.warning("phones may get files without the newest changes: %s", error)
-            for waiting in asked:
-                if not waiting.called:
-                    waiting.callback(outcome)
+            await self._tell(asked, outcome)
         self._is_asking = False
+
+    async def _tell(self, asked: list[defer.Deferred[None]], outcome: Any) -> None:
+        """Let those who waited go on, in slices: each may answer a phone at once."""
+        until = time.perf_counter() + _SLICE_SECONDS
+        for waiting in asked:
+            if time.perf_counter() > until:
+                await self._jobs.pause()
+                until = time.perf_counter() + _SLICE_SECONDS
+            if not waiting.called:
+                waiting.callback(outcome)
+
+    async def _follow(self) -> None:
+        """Ask what is new and apply it; what could not be applied is applied the next time."""
+        changed = await self._store.changes()
+        if changed is None:
+            self._unapplied = None
+        elif self._unapplied is not None:
+            self._unapplied = [*self._unapplied, *changed]
+        if self._unapplied is None or self._unapplied:
+            await self._apply(self._unapplied)
+            self._unapplied = []
 
     async def _apply(self, changed: list[Changed] | None) -> None:
         if changed is None:
@@ -127,28 +151,26 @@ class Cluster:
             self._manager.forget_everything()
             await self._parameters_changed()
             return
-        manager = self._manager
         foreign: dict[str, list[str]] = {"devices": [], "configs": []}
         parameters = False
         for change in changed:
             if change.collection == "parameters":
                 parameters = True
                 continue
-            cache = manager.devices if change.collection == "devices" else manager.configs.cache
-            known = cache.peek(change.id)
+            known = self._cache(change.collection).peek(change.id)
             if known is None or known.revision < change.revision:
                 foreign[change.collection].append(change.id)
+        # All out of memory before the first wait: what is remembered may be older.
+        for collection, ids in foreign.items():
+            self._cache(collection).forget(ids)
         for collection, ids in foreign.items():
             for start in range(0, len(ids), _DOCUMENTS_AT_ONCE):
                 part = ids[start : start + _DOCUMENTS_AT_ONCE]
-                # Out of memory first: an answer that is under way may be older.
-                cache = manager.devices if collection == "devices" else manager.configs.cache
-                cache.forget(part)
                 found = await self._store.find(
                     collection,  # type: ignore[arg-type]
                     Query(selector={"id": {"$in": part}}),
                 )
-                cache.changed_elsewhere(part, found)
+                self._cache(collection).changed_elsewhere(part, found)
                 if collection == "devices":
                     gone = sorted(set(part) - {record.id for record in found})
                     if gone:
@@ -156,6 +178,10 @@ class Cluster:
         self.foreign_changes += len(foreign["devices"]) + len(foreign["configs"])
         if parameters:
             await self._parameters_changed()
+
+    def _cache(self, collection: str) -> DocumentCache:
+        manager = self._manager
+        return manager.devices if collection == "devices" else manager.configs.cache
 
     async def _remove_files(self, device_ids: list[str]) -> None:
         await self._jobs.for_each(device_ids, self._manager.device_gone)
@@ -170,19 +196,21 @@ class Cluster:
 
     @asynccontextmanager
     async def alone(self, name: str, seconds: float = CLAIM_SECONDS) -> AsyncIterator[None]:
-        """Hold a name that no other node holds meanwhile; TooBusy after a while."""
-        deadline = self._clock.seconds() + seconds
-        while not await self._store.claim(name, seconds):
-            if self._clock.seconds() >= deadline:
-                raise TooBusy(f"another node holds {name}")
-            await task.deferLater(self._clock, _CLAIM_PAUSE)
-        try:
-            yield
-        finally:
+        """Hold a name that nobody holds meanwhile, here or elsewhere; TooBusy after a while."""
+        # A claim is this process's, so those who want it here take turns first.
+        async with self._own_locks.hold(name):
+            deadline = self._clock.seconds() + seconds
+            while not await self._store.claim(name, seconds):
+                if self._clock.seconds() >= deadline:
+                    raise TooBusy(f"another node holds {name}")
+                await task.deferLater(self._clock, _CLAIM_PAUSE)
             try:
-                await self._store.release(name)
-            except StoreError as error:
-                logger.warning("the claim %s is left to expire: %s", name, error)
+                yield
+            finally:
+                try:
+                    await self._store.release(name)
+                except StoreError as error:
+                    logger.warning("the claim %s is left to expire: %s", name, error)
 
     async def takes_turn(self, name: str, seconds: float) -> bool:
         """Tell whether this node is the one that does a regular work, for so many seconds."""

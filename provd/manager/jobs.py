@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.internet import defer, task
 
-from provd.errors import OperationNotFound
+from provd.errors import InvalidParameter, OperationNotFound
 from provd.logs import log_failure
 from provd.model.operations import PROGRESS, Operation
 
@@ -28,6 +28,8 @@ class Job:
     id: str
     name: str
     operation: Operation
+    can_be_stopped: bool
+    """Whether it leaves nothing half-done."""
 
 
 class Jobs:
@@ -57,15 +59,25 @@ class Jobs:
         raise OperationNotFound(f"no job {job_id}")
 
     def cancel(self, job_id: str) -> None:
-        """Stop a job; OperationNotFound. What it leaves undone is made up for when it is needed."""
+        """Stop a job; OperationNotFound, InvalidParameter for one that may not be stopped.
+
+        What it leaves undone is made up for when it is needed.
+        """
         for running, job in self._running.items():
             if job.id == job_id:
+                if not job.can_be_stopped:
+                    raise InvalidParameter(f"the job {job.name} cannot be stopped half-way")
                 running.cancel()
                 return
         raise OperationNotFound(f"no job {job_id}")
 
     def start(
-        self, name: str, work: Coroutine[Any, Any, None], operation: Operation | None = None
+        self,
+        name: str,
+        work: Coroutine[Any, Any, None],
+        operation: Operation | None = None,
+        *,
+        can_be_stopped: bool = False,
     ) -> None:
         """Run `work`; its failure is logged under `name`, and `operation` tells how far it is."""
         job: defer.Deferred[Any] = defer.Deferred.fromCoroutine(work)
@@ -73,7 +85,9 @@ class Jobs:
             job.addErrback(log_failure, logger, "the job %s failed", name)
             return
         self._last += 1
-        self._running[job] = Job(str(self._last), name, operation or Operation(state=PROGRESS))
+        self._running[job] = Job(
+            str(self._last), name, operation or Operation(state=PROGRESS), can_be_stopped
+        )
 
         def done(result: Any) -> Any:
             self._running.pop(job, None)

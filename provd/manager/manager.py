@@ -145,6 +145,8 @@ class DeviceManager:
         self._sweeping: Operation | None = None
         self._to_retry: set[str] = set()
         """Devices whose last rendering failed for a reason that passes, such as a full disk."""
+        self.deleted: Callable[[str], None] = lambda _device_id: None
+        """Called with the id of every device that is deleted."""
         self.main_tenant: str | None = None
         self.renders = 0
 
@@ -380,6 +382,7 @@ class DeviceManager:
             else:
                 raise TooBusy(f"device {device_id} is changed by others all the time")
             self.devices.written(record.document, None)
+            self.deleted(device_id)
             self._verified.pop(device_id, None)
             self._to_retry.discard(device_id)
             self._remove_files(record.document)
@@ -630,6 +633,7 @@ class DeviceManager:
         device = record.document
         plan = await self._plan(device)
         configured = as_bool(device.get("configured"))
+        rendered = False
         if plan.loaded is None:
             result = configured and plan.raw_config is not None
         else:
@@ -638,7 +642,9 @@ class DeviceManager:
                 result = state.configured
             else:
                 result = self._render(device, plan, previous=device)
-        if result != configured:
+                rendered = True
+        # Where nodes differ in what they can render, each says so once, not at every request.
+        if result != configured and (rendered or not self.devices.is_shared):
             new = {**device, "configured": result}
             revisions = await self._store.write([Replace("devices", new, record.revision)])
             record = Record(new, revisions[0])
@@ -713,7 +719,9 @@ class DeviceManager:
                 self._stale[device_id] = force or self._stale.get(device_id, False)
             if self._sweeping is None:
                 self._sweeping = Operation(state=PROGRESS, current=0, end=0)
-                self._jobs.start(what, self._sweep(self._sweeping), self._sweeping)
+                self._jobs.start(
+                    what, self._sweep(self._sweeping), self._sweeping, can_be_stopped=True
+                )
             if self._sweeping is not None:
                 self._sweeping.end = (self._sweeping.current or 0) + len(self._stale)
 
@@ -785,6 +793,7 @@ class DeviceManager:
         async with self._locks.hold(("device", device_id)):
             if await self.devices.get(device_id) is not None:
                 return
+            self.deleted(device_id)
             self._verified.pop(device_id, None)
             state = self._states.load(device_id)
             if state is not None:

@@ -231,18 +231,19 @@ class PluginManager:
 
     async def uninstall(self, plugin_id: str) -> None:
         """Remove a plugin with everything in its directory; PluginNotInstalled."""
-        if self.shared is not None and self._host.is_installed(plugin_id):
-            await self.shared.withdraw(plugin_id)
-            if not self._host.is_installed(plugin_id):
-                return  # it was removed meanwhile, as the cluster does not have it any more
-        await self.remove_local(plugin_id)
+        await self._remove(plugin_id, withdraws=True)
 
     async def remove_local(self, plugin_id: str) -> None:
         """Remove a plugin from this node only."""
+        await self._remove(plugin_id, withdraws=False)
+
+    async def _remove(self, plugin_id: str, *, withdraws: bool) -> None:
         if "/" in plugin_id or not self._host.is_installed(plugin_id):
             raise PluginNotInstalled(plugin_id, "plugin not found")
         self._claim(plugin_id)
         try:
+            if withdraws and self.shared is not None:
+                await self.shared.withdraw(plugin_id)
             # First the instance, which could write into the directory again.
             if plugin_id in self._host:
                 self._host.unload(plugin_id)
@@ -280,8 +281,9 @@ class PluginManager:
         await self._in_thread(self._repository.update, self._server(), lambda _count: None)
         entries: dict[str, Entry] = await self._in_thread(self._repository.entries)
         for plugin_id, entry in entries.items():
-            if self._host.is_installed(plugin_id):
+            if self._host.is_installed(plugin_id) or plugin_id in self._busy:
                 continue
+            self._busy.add(plugin_id)
             try:
                 if not await self._in_thread(self._repository.is_cached, entry):
                     await self._in_thread(
@@ -290,6 +292,8 @@ class PluginManager:
                 await self._put_in_place(entry)
             except (ProvdError, PluginError) as error:
                 logger.error("plugin %s is not installed: %s", plugin_id, error)
+            finally:
+                self._busy.discard(plugin_id)
 
 
 def _counter(operation: Operation) -> Callable[[int], None]:

@@ -9,6 +9,10 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
+import re
+import shutil
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer, error
@@ -30,27 +34,37 @@ logger = logging.getLogger(__name__)
 MASK = "********"
 TIMEOUT = 20.0
 """Seconds that the other process may take."""
-_MAX_OUTPUT = 64 * 1024 * 1024
+_MAX_OUTPUT = 8 * 1024 * 1024
 _AT_ONCE = 2
 _MAX_WAITING = 16
-_SECRETS = ("password", "passwd", "secret", "passphrase", "private_key")
+_SECRET = re.compile(
+    r"passw|secret|passphrase|psk|token|community|private_?key|api_?key|(^|_)pin($|_)",
+    re.IGNORECASE,
+)
+_LOGIN_IN_URL = re.compile(r"(://[^/:@\s]*:)[^@/\s]+@")
 
 
 def masked(value: Any) -> Any:
-    """Return a JSON value in which texts and numbers under keys that name a secret are masked."""
+    """Return a JSON value in which all below a key that names a secret is masked.
+
+    So are passwords in URLs; what is empty stays so, as it tells that there is no secret.
+    """
+    return _masked(value, within=False)
+
+
+def _masked(value: Any, *, within: bool) -> Any:
     if isinstance(value, dict):
         return {
-            key: MASK
-            if isinstance(key, str)
-            and key.lower().endswith(_SECRETS)
-            and not isinstance(member, dict | list)
-            and member not in {None, "", False}
-            else masked(member)
+            key: _masked(
+                member, within=within or (isinstance(key, str) and bool(_SECRET.search(key)))
+            )
             for key, member in value.items()
         }
     if isinstance(value, list):
-        return [masked(member) for member in value]
-    return value
+        return [_masked(member, within=within) for member in value]
+    if within:
+        return value if value is None or isinstance(value, bool) or value == "" else MASK
+    return _LOGIN_IN_URL.sub(rf"\1{MASK}@", value) if isinstance(value, str) else value
 
 
 class _Child(ProcessProtocol):
@@ -110,7 +124,9 @@ class Previews:
         general_config: Mapping[str, Any],
         plugin_config: Mapping[str, Mapping[str, Any]],
         base_raw_config: Mapping[str, Any],
+        in_thread: Callable[..., Any],
     ) -> None:
+        self._in_thread = in_thread
         self._reactor = reactor
         self._manager = manager
         self._parameters = parameters
@@ -153,7 +169,7 @@ class Previews:
             if key and str(raw_config.get("http_base_url", "")).endswith(f"/{key}"):
                 url = raw_config["http_base_url"]
                 raw_config["http_base_url"] = f"{url.removesuffix(key)}{MASK}"
-        job = {
+        job: dict[str, Any] = {
             "directory": loaded.directory,
             "device": device,
             "raw_config": raw_config,
@@ -163,19 +179,32 @@ class Previews:
             "nat": int(self._parameters.nat),
             "proxies": dict(self._parameters.proxies),
         }
+        if not reveal:
+            for name in ("plugin_config", "proxies"):
+                job[name] = masked(job[name])
         if len(self._slots.waiting) >= _MAX_WAITING:
             raise TooBusy("too many previews are asked for; try again in a moment")
-        content = await self._slots.run(self._run, json.dumps(job, default=str).encode())
+        content = await self._slots.run(
+            lambda: defer.Deferred.fromCoroutine(self._run(json.dumps(job, default=str).encode()))
+        )
         outcome = json.loads(content)
         answer["error"] = outcome["error"]
         answer["configured"] = outcome["error"] is None
         answer["files"] = [_shown(name, data) for name, data in outcome["files"]]
         return answer
 
-    def _run(self, job: bytes) -> defer.Deferred[bytes]:
+    async def _run(self, job: bytes) -> bytes:
+        # Made and removed here, as the process may be killed.
+        scratch = tempfile.mkdtemp(prefix="provd-preview-")
+        try:
+            return await self._render(job, scratch)
+        finally:
+            self._in_thread(shutil.rmtree, scratch, True)
+
+    def _render(self, job: bytes, scratch: str) -> defer.Deferred[bytes]:
         child = _Child(job)
         spawn: Callable[..., Any] = self._reactor.spawnProcess
-        spawn(child, self._command[0], self._command, env=None)
+        spawn(child, self._command[0], self._command, env={**os.environ, "TMPDIR": scratch})
         timeout = ProvdError(f"the preview took more than {TIMEOUT:.0f} s")
 
         def late(_result: Any, _seconds: float) -> Any:

@@ -16,7 +16,6 @@ from provd.errors import (
     TooManyAttempts,
     UnknownProvisioningCode,
 )
-from provd.logs import log_security
 from provd.manager.manager import Change
 from provd.store.query import Query
 
@@ -33,6 +32,7 @@ CODE_KEY = "X_provisioning_code"
 RESET = "autoprov"
 """The code that makes a phone a new one again."""
 _FREE_ATTEMPTS = 3
+_FREE_OF_A_CALLER = 30
 _LONGEST_WAIT = 300.0
 _FORGIVEN_AFTER = 900.0
 _MAX_SOURCES = 10_000
@@ -51,20 +51,21 @@ class Provisioned:
 class Attempts:
     """Wrong codes by source: some are free, then each makes the next wait twice as long."""
 
-    def __init__(self, clock: Any) -> None:
+    def __init__(self, clock: Any, free: int = _FREE_ATTEMPTS) -> None:
         self._clock = clock
+        self._free = free
         self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def check(self, source: str) -> None:
         """Raise TooManyAttempts while `source` has to wait."""
         count, last = self._wrong.get(source, (0, 0.0))
-        if count < _FREE_ATTEMPTS:
+        if count < self._free:
             return
-        wait = min(2.0 ** (count - _FREE_ATTEMPTS + 1), _LONGEST_WAIT)
+        wait = min(2.0 ** min(count - self._free + 1, 20), _LONGEST_WAIT)
         left = last + wait - self._clock.seconds()
         if left > 0:
             raise TooManyAttempts(
-                f"{count} wrong provisioning codes from {source}; wait {left:.0f} s", left
+                f"{count} wrong provisioning codes by {source}; wait {left:.0f} s", left
             )
 
     def wrong(self, source: str) -> None:
@@ -88,7 +89,8 @@ class Provisioning:
     ) -> None:
         self._manager = manager
         self._synchronizations = synchronizations
-        self._attempts = Attempts(clock)
+        self._attempts = Attempts(clock, _FREE_ATTEMPTS)
+        self._callers = Attempts(clock, _FREE_OF_A_CALLER)
 
     async def provision(
         self,
@@ -98,31 +100,37 @@ class Provisioning:
         mac: str | None = None,
         ip: str | None = None,
         visible: Collection[str] | None = None,
+        caller: str | None = None,
     ) -> Provisioned:
         """Give the device the config that has `code`, or a new phone's with the code RESET.
 
-        The device is that of the first of id, MAC and address that is given. DeviceNotFound,
-        UnknownProvisioningCode, TooManyAttempts, ProvisioningRefused if more than one fits.
+        The device is that of the first of id, MAC and address that is given. Wrong codes are
+        counted for the device, and for the `caller` where one may speak for many devices.
+        DeviceNotFound, UnknownProvisioningCode, TooManyAttempts, ProvisioningRefused if more than
+        one fits.
         """
         if not code or len(code) > _MAX_CODE:
             raise InvalidDocument(f"code: a text of 1 to {_MAX_CODE} characters is needed")
-        source = device_id or mac or ip
-        if source is None:
+        if device_id is None and mac is None and ip is None:
             raise InvalidDocument('one of "id", "mac" and "ip" is needed')
-        self._attempts.check(source)
-        if code == RESET:
-            device = await self._device(device_id, mac, ip, visible)
-            return await self._reset(device["id"])
-        config_id = await self._config(code, source)
+        # The device first: whoever names none that is there learns nothing of codes.
         device = await self._device(device_id, mac, ip, visible)
-        self._attempts.right(source)
+        if code == RESET:
+            return await self._reset(device["id"])
+        self._attempts.check(f"device {device['id']}")
+        if caller is not None:
+            self._callers.check(caller)
+        config_id = await self._config(code, device["id"], caller)
+        self._attempts.right(f"device {device['id']}")
         return await self._attach(device["id"], config_id)
 
-    async def _config(self, code: str, source: str) -> str:
+    async def _config(self, code: str, device_id: str, caller: str | None) -> str:
         found = await self._manager.find_configs(Query(selector={CODE_KEY: code}, limit=2))
         if not found:
-            self._attempts.wrong(source)
-            log_security("Wrong provisioning code from %s: %s", source, "no config has it")
+            self._attempts.wrong(f"device {device_id}")
+            if caller is not None:
+                self._callers.wrong(caller)
+            logger.warning("device %s: a wrong provisioning code", device_id)
             raise UnknownProvisioningCode("no config has this provisioning code")
         if len(found) > 1:
             raise ProvisioningRefused(

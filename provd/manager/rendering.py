@@ -4,11 +4,11 @@ A record is made worthless before a plugin touches a device's files and a new on
 so that a crash in between leaves no key and the files are rendered again. It keeps the device as it
 was rendered, because only that tells a plugin which files to remove later.
 
-All records are lines of one log: `crc32 JSON`. New ones go to its end. A record is made worthless
-where it stands, by overwriting its checksum: that needs no room, so a full disk cannot prevent it,
-and whatever is lost of the log later, an older record never comes back in place of a newer one.
-Damage costs the records that it touches and no other. A log that is mostly worthless is written
-anew.
+All records are lines of one log: `crc32 JSON`, and blanks. A record is made worthless where it
+stands, by overwriting its checksum: that needs no room, so a full disk cannot prevent it, and
+whatever is lost of the log later, an older record never comes back in place of a newer one. The
+next record of the device takes the same place if it fits, else it goes to the end. Damage costs the
+records that it touches and no other. A log that is mostly worthless is written anew.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 _NAME = "states.log"
 _WORTHLESS = b"--------"
 _CHECKSUM = len(_WORTHLESS)
+_ROUNDED_TO = 32  # bytes, so that a record a little longer still fits
 _SLICE_SECONDS = 0.003
 _MAY_BE_WASTED = 16 * 1024 * 1024
 
@@ -84,7 +85,7 @@ def _record(state: RenderState) -> bytes:
 
 def _parse(record: bytes) -> RenderState | None:
     """Return the state in a record; None if it is damaged or worthless."""
-    text = record[_CHECKSUM + 1 : -1]
+    text = record[_CHECKSUM + 1 : -1].rstrip(b" ")
     if record[: _CHECKSUM + 1] != b"%08x " % zlib.crc32(text):
         return None
     try:
@@ -112,6 +113,8 @@ class _Log:
         self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o644)
         self.places: dict[str, tuple[int, int]] = {}
         """Device id → offset and length of its record."""
+        self._vacant: dict[str, tuple[int, int]] = {}
+        """The same for those that lost their record."""
         self.end = 0
         self.live = 0
         self.damaged = 0
@@ -132,7 +135,7 @@ class _Log:
                 state = _parse(record)
                 if state is not None:
                     self.invalidate(state.device["id"])
-                    self._place(state.device["id"], len(record))
+                    self._place(state.device["id"], self.end, len(record))
                     yield state
                 else:
                     self.damaged += not record.startswith(_WORTHLESS)
@@ -144,20 +147,26 @@ class _Log:
                 self.damaged,
             )
 
-    def _place(self, device_id: str, length: int) -> None:
-        self.places[device_id] = (self.end, length)
+    def _place(self, device_id: str, offset: int, length: int) -> None:
+        self.places[device_id] = (offset, length)
         self.live += length
-        self.end += length
+        self.end = max(self.end, offset + length)
 
-    def append(self, device_id: str, record: bytes) -> None:
+    def write(self, device_id: str, record: bytes) -> None:
         """Write the record of a device; on error it has none."""
         self.invalidate(device_id)
-        written = os.pwrite(self.descriptor, record, self.end)
-        if written != len(record):
+        length = len(record) + -len(record) % _ROUNDED_TO
+        offset, room = self._vacant.pop(device_id, (0, 0))
+        if room >= len(record):
+            length = room
+        else:
+            offset = self.end
+        record = record[:-1].ljust(length - 1) + b"\n"
+        if os.pwrite(self.descriptor, record, offset) != length:
             with contextlib.suppress(OSError):
                 os.ftruncate(self.descriptor, self.end)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
-        self._place(device_id, len(record))
+        self._place(device_id, offset, length)
 
     def invalidate(self, device_id: str) -> bool:
         """Make the record of a device worthless; return whether it had one."""
@@ -165,7 +174,12 @@ class _Log:
         if place is None:
             return False
         offset, length = place
-        os.pwrite(self.descriptor, _WORTHLESS, offset)
+        if offset + length == self.end:
+            os.ftruncate(self.descriptor, offset)
+            self.end = offset
+        else:
+            os.pwrite(self.descriptor, _WORTHLESS, offset)
+            self._vacant[device_id] = place
         del self.places[device_id]
         self.live -= length
         return True
@@ -280,8 +294,8 @@ class RenderStates:
             raise OSError(errno.EIO, "the log of render states cannot be opened", self._path)
         device_id = state.device["id"]
         record = _record(state)
-        log.append(device_id, record)
-        self._also(lambda following: following.append(device_id, record))
+        log.write(device_id, record)
+        self._also(lambda following: following.write(device_id, record))
         for file in state.files:
             self._owners[file] = device_id
         if self._next is None and log.wasted > 3 * log.live + self._may_be_wasted:
@@ -386,4 +400,4 @@ class RenderStates:
 def _copy(device_id: str, log: _Log, following: _Log) -> None:
     record = log.record(device_id)
     if record is not None and not record.startswith(_WORTHLESS):
-        following.append(device_id, record)
+        following.write(device_id, record)

@@ -71,6 +71,8 @@ class SharedPlugins:
     async def publish(self, plugin_id: str, archive: bytes | None = None) -> None:
         """Tell the cluster of a plugin that was installed or upgraded here."""
         version = self._version(plugin_id)
+        if version is None:
+            raise ProvdError(f"plugin {plugin_id} is not there, or broken, and is not shared")
         if archive is None:
             archive = await self._in_thread(_pack, self._host.directory(plugin_id))
         name = f"{plugin_id}-{version}-{hashlib.sha256(archive).hexdigest()[:12]}.tar.gz"
@@ -98,20 +100,25 @@ class SharedPlugins:
             wanted = await self._wanted()
             if wanted is None:
                 for plugin_id in self._host.installed_ids():
-                    await self.publish(plugin_id)
+                    try:
+                        await self.publish(plugin_id)
+                    except (ProvdError, OSError) as error:
+                        logger.error("plugin %s is not shared: %s", plugin_id, error)
                 return
-            for plugin_id, entry in wanted.items():
-                await self._attempt(plugin_id, self._bring, entry)
-            for plugin_id in self._host.installed_ids():
-                if plugin_id not in wanted:
-                    await self._attempt(plugin_id, self._drop, {})
+            for plugin_id in [*wanted, *self._host.installed_ids()]:
+                await self._attempt(plugin_id)
 
-    async def _attempt(self, plugin_id: str, work: Callable[..., Any], entry: Any) -> None:
-        """Do something for one plugin; the same trouble is logged once."""
+    async def _attempt(self, plugin_id: str) -> None:
+        """Make one plugin what the cluster has now; the same trouble is logged once."""
         try:
-            await work(plugin_id, entry)
+            # The set may have changed since: bringing a plugin takes a while.
+            entry = (await self._wanted() or {}).get(plugin_id)
+            if entry is not None:
+                await self._bring(plugin_id, entry)
+            elif self._host.is_installed(plugin_id):
+                await self._drop(plugin_id)
             self._troubles.pop(plugin_id, None)
-        except ProvdError as error:
+        except (ProvdError, OSError) as error:
             if self._troubles.get(plugin_id) != str(error):
                 logger.error("plugin %s is not as on the other nodes: %s", plugin_id, error)
             self._troubles[plugin_id] = str(error)
@@ -139,7 +146,7 @@ class SharedPlugins:
             "plugin %s, version %s, was brought from the cluster", plugin_id, wanted["version"]
         )
 
-    async def _drop(self, plugin_id: str, _entry: Any) -> None:
+    async def _drop(self, plugin_id: str) -> None:
         if self._plugins.is_busy(plugin_id):
             return
         logger.info("plugin %s is removed, as the cluster does not have it", plugin_id)

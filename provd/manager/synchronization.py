@@ -193,7 +193,9 @@ class Synchronizations:
         """
         operation = Operation(state=PROGRESS, current=0, end=len(device_ids))
         work = self._many(device_ids, operation, per_second, max_failures)
-        self._jobs.start(f"synchronisation of {len(device_ids)} devices", work, operation)
+        self._jobs.start(
+            f"synchronisation of {len(device_ids)} devices", work, operation, can_be_stopped=True
+        )
         return operation
 
     async def _many(

@@ -415,6 +415,7 @@ class PluginHost:
 
     def _execute(self, plugin_id: str, directory: str) -> dict[str, Any]:
         entry: dict[str, Any] = {}
+        compiled = templates.CompiledCode(directory)
 
         def run(path: str, *scopes: dict[str, Any]) -> None:
             with open(path, "rb") as stream:
@@ -423,7 +424,7 @@ class PluginHost:
             target.setdefault("execfile_", execfile_)
             target.setdefault("__file__", path)
             target.setdefault("__name__", f"provd_plugin.{plugin_id}")
-            exec(compile(source, path, "exec"), *scopes)  # noqa: S102 - that is what a plugin is
+            exec(compiled.compile(path, source), *scopes)  # noqa: S102 - that is what a plugin is
             if self._quirk is not None:
                 self._quirk(plugin_id, path, source.decode("utf-8", "replace"), target)
 

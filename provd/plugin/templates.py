@@ -10,16 +10,21 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import hashlib
+import importlib.util
 import itertools
 import logging
+import marshal
 import os
+import stat
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import jinja2
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable, Mapping, Sequence
+
 logger = logging.getLogger(__name__)
 
 written: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("written", default=None)
@@ -98,8 +103,32 @@ def write_file(path: str, content: bytes) -> None:
     """Replace the file at `path` by `content` in one step; on error the old file stays.
 
     The directory must exist. The file is readable by all, as the servers of an installation may
-    run under other users.
+    run under other users. One that holds `content` already is left alone.
     """
+    if not _holds(path, content):
+        _write_file(path, content)
+    if (paths := written.get()) is not None:
+        paths.append(path)
+
+
+def _holds(path: str, content: bytes) -> bool:
+    """Tell whether `path` is what writing `content` to it would make of it.
+
+    To replace a file takes many times as long as to read it: file systems write it out.
+    """
+    try:
+        status = os.lstat(path)
+        if status.st_size != len(content) or not content:
+            return False
+        if not stat.S_ISREG(status.st_mode) or not status.st_mode & stat.S_IROTH:
+            return False
+        with open(path, "rb", buffering=0) as stream:
+            return stream.read() == content
+    except OSError:
+        return False
+
+
+def _write_file(path: str, content: bytes) -> None:
     directory, name = os.path.split(path)
     unique = f".{name[:64]}.{os.getpid()}.{next(_temporary_numbers)}.tmp"
     temporary = os.path.join(directory, unique)
@@ -116,8 +145,52 @@ def write_file(path: str, content: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    if (paths := written.get()) is not None:
-        paths.append(path)
+
+
+class CompiledCode:
+    """The compiled Python files of a plugin on disk, as to compile them is most of a start.
+
+    Each is good for one content of one path, and for one version of Python. Nothing is kept before
+    the plugin has a directory `var`, which it may want to make itself.
+    """
+
+    def __init__(self, plugin_dir: str) -> None:
+        var = os.path.join(plugin_dir, "var")
+        self._directory = os.path.join(var, "cache", ".code")
+        self._is_kept = os.path.isdir(var)
+
+    def compile(self, path: str, source: bytes) -> types.CodeType:
+        """Return the code of the file `path` that holds `source`; what `compile` raises."""
+        encoded = path.encode(errors="surrogateescape")
+        name = hashlib.sha1(encoded, usedforsecurity=False).hexdigest()
+        made_of = _digest(importlib.util.MAGIC_NUMBER, encoded, source)
+        kept = os.path.join(self._directory, name)
+        with contextlib.suppress(OSError):
+            with open(kept, "rb") as stream:
+                content = stream.read()
+            dumped = content[_KEY:]
+            # Damage that `marshal` reads could end the process.
+            if content[:_KEY] == made_of + _digest(made_of, dumped):
+                code: types.CodeType = marshal.loads(dumped)  # noqa: S302 - as good as the plugin
+                return code
+        code = compile(source, path, "exec")
+        if not self._is_kept:
+            return code
+        dumped = marshal.dumps(code)
+        with contextlib.suppress(OSError):
+            os.makedirs(self._directory, exist_ok=True)
+            _write_file(kept, made_of + _digest(made_of, dumped) + dumped)
+        return code
+
+
+_KEY = 2 * 20
+
+
+def _digest(*parts: bytes) -> bytes:
+    digest = hashlib.sha1(usedforsecurity=False)
+    for part in parts:
+        digest.update(b"%d:" % len(part) + part)
+    return digest.digest()
 
 
 class CompiledTemplates(jinja2.BytecodeCache):
@@ -150,11 +223,7 @@ class CompiledTemplates(jinja2.BytecodeCache):
         """Keep what `bucket` holds; without a place for it, do without."""
         try:
             os.makedirs(self._directory, exist_ok=True)
-            token = written.set(None)
-            try:
-                write_file(self._path(bucket), bucket.bytecode_to_string())
-            finally:
-                written.reset(token)
+            _write_file(self._path(bucket), bucket.bytecode_to_string())
         except OSError as error:
             logger.info("a compiled template is not kept: %s", error)
 

@@ -88,6 +88,8 @@ class Reply:
     content: bytes | None = None
     content_type: str = MEDIA_TYPE
     headers: Mapping[str, str] = attrs.field(factory=dict)
+    shape: Callable[[Any], Any] | None = None
+    """What each member of a listing goes out as; None for itself."""
 
 
 @attrs.frozen
@@ -146,19 +148,29 @@ def encode(document: Any) -> bytes:
 
 
 async def encode_in_slices(
-    document: Any, pause: Callable[[], Awaitable[None]], at_once: int = 100
+    document: Any,
+    pause: Callable[[], Awaitable[None]],
+    at_once: int = 100,
+    shape: Callable[[Any], Any] | None = None,
 ) -> bytes:
-    """Return what `encode` does; a listing takes slices of time, with a pause after each."""
+    """Return what `encode` does; a listing takes slices of time, with a pause after each.
+
+    `shape` is what each of its members becomes.
+    """
     key, values = (
         next(iter(document.items()), ("", None)) if isinstance(document, dict) else ("", 0)
     )
-    if not isinstance(values, list) or len(values) <= at_once:
+    if not isinstance(values, list):
         return encode(document)
+    if len(values) <= at_once:
+        shaped = values if shape is None else [shape(value) for value in values]
+        return encode({**document, key: shaped})
     rest = encode({name: value for name, value in document.items() if name != key})[1:]
     pieces = []
     began = time.perf_counter()
     for start in range(0, len(values), at_once):
-        pieces.append(encode(values[start : start + at_once])[1:-1])
+        part = values[start : start + at_once]
+        pieces.append(encode(part if shape is None else [shape(value) for value in part])[1:-1])
         if time.perf_counter() - began > SLICE_SECONDS:
             await pause()
             began = time.perf_counter()
@@ -294,7 +306,7 @@ class RestApi:
         try:
             reply = await self._reply(route, request, params)
             if reply.document is not None:
-                content = await encode_in_slices(reply.document, self._pause)
+                content = await encode_in_slices(reply.document, self._pause, shape=reply.shape)
                 reply = attrs.evolve(reply, document=None, content=content)
         except defer.CancelledError:
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
-from provd.rest.listing import LISTING, parse_query, shown
+from provd.rest.listing import LISTING, parse_query, shape
 from provd.rest.schemas import ANY, ID, envelope, listing, ref
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ class ConfigsResource:
         """List configs."""
         query = parse_query(call.args)
         configs = await self._manager.find_configs(query)
-        document: dict[str, Any] = {"configs": shown(configs, query)}
+        document: dict[str, Any] = {"configs": configs}
         if query.is_page:
             document["total"] = await self._manager.count_configs(query.selector)
-        return Reply(document=document)
+        return Reply(document=document, shape=shape(query))
 
     async def insert(self, call: Call) -> Reply:
         """Create a config."""

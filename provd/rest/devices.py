@@ -11,7 +11,7 @@ from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
 from provd.model.selectors import Query, compile_selector
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point, is_true
 from provd.rest.errors import HttpError
-from provd.rest.listing import LISTING, parse_query, shown
+from provd.rest.listing import LISTING, parse_query, shape
 from provd.rest.operations import created, operation_route
 from provd.rest.schemas import ID, envelope, list_of, listing, ref
 
@@ -199,10 +199,10 @@ class DevicesResource:
         recurse = is_true(call.args.get("recurse", ""))
         tenants = await call.visible() if recurse else frozenset((call.tenant,))
         devices = await self._manager.find_devices(query, tenants)
-        document: dict[str, Any] = {"devices": shown(devices, query)}
+        document: dict[str, Any] = {"devices": devices}
         if query.is_page:
             document["total"] = await self._manager.count_devices(query.selector, tenants)
-        return Reply(document=document)
+        return Reply(document=document, shape=shape(query))
 
     async def insert(self, call: Call) -> Reply:
         """Create a device in the request tenant."""
@@ -270,15 +270,15 @@ class DevicesResource:
 
     async def _selector(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the selector of the devices that a body names; a 400 if it names none."""
-        selector = body.get("selector")
-        if selector is not None and not isinstance(selector, dict):
+        selector = body.get("selector", {})
+        if not isinstance(selector, dict):
             raise HttpError(400, 'The value of the "selector" key is not an object')
-        result: dict[str, Any] = dict(selector or {})
+        result = dict(selector)
         compile_selector(result)
         for key in ("plugin", "model", "tenant_uuid", "config"):
-            value = body.get(key)
-            if value is None:
+            if key not in body:
                 continue
+            value = body[key]
             if not isinstance(value, str):
                 raise HttpError(400, f'The value of the "{key}" key is not a text')
             if key in result:
@@ -287,7 +287,7 @@ class DevicesResource:
                 result[key] = {"$in": [value, *await self._manager.config_descendants(value)]}
             else:
                 result[key] = value
-        if not result and selector is None:
+        if not result and "selector" not in body:
             raise HttpError(
                 400,
                 "Which devices? Give plugin, model, config, tenant_uuid or selector ({} for all)",
@@ -299,9 +299,9 @@ class DevicesResource:
         code = call.member("code", str)
         names = {}
         for key, norm in (("id", str), ("mac", norm_mac), ("ip", norm_ip)):
-            value = call.body.get(key)
-            if value is None:
+            if key not in call.body:
                 continue
+            value = call.body[key]
             if not isinstance(value, str):
                 raise HttpError(400, f'The value of the "{key}" key is not a text')
             try:
@@ -314,6 +314,7 @@ class DevicesResource:
             mac=names.get("mac"),
             ip=names.get("ip"),
             visible=await call.visible(),
+            caller=f"tenant {call.tenant}",
         )
         number = self._operations.add(done.operation)
         return Reply(

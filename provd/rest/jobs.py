@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from provd.manager.jobs import Job, Jobs
+    from provd.manager.manager import DeviceManager
 
 PATH = f"{ROOT}/jobs"
 
@@ -19,8 +20,9 @@ PATH = f"{ROOT}/jobs"
 class JobsResource:
     """Background jobs: how far they are, and an end to them."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, manager: DeviceManager) -> None:
         self._jobs = jobs
+        self._manager = manager
 
     def routes(self) -> list[Route]:
         """Return the routes of `/0.2/jobs`."""
@@ -50,6 +52,7 @@ class JobsResource:
                         self.cancel,
                         "Stop a job; devices that it leaves are rendered when they are asked for.",
                         status=204,
+                        errors=(400,),
                     ),
                 },
                 self._exists,
@@ -63,16 +66,24 @@ class JobsResource:
             return False
         return True
 
-    async def find(self, _call: Call) -> Reply:
-        """List all jobs."""
-        return Reply(document={"jobs": [_shown(job) for job in self._jobs.all]})
+    def _check_tenant(self, call: Call) -> None:
+        """Show jobs to the main tenant only: they are of all tenants."""
+        if call.tenant != self._manager.main_tenant:
+            raise OperationNotFound("no such job")
+
+    async def find(self, call: Call) -> Reply:
+        """List all jobs; for another tenant than the main one, there are none."""
+        jobs = self._jobs.all if call.tenant == self._manager.main_tenant else []
+        return Reply(document={"jobs": [_shown(job) for job in jobs]})
 
     async def get(self, call: Call) -> Reply:
         """Read one job."""
+        self._check_tenant(call)
         return Reply(document={"job": _shown(self._jobs.get(call.params["job_id"]))})
 
     async def cancel(self, call: Call) -> Reply:
         """Stop one job."""
+        self._check_tenant(call)
         self._jobs.cancel(call.params["job_id"])
         return Reply(204)
 

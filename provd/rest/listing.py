@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from provd.errors import InvalidSelector
 from provd.model.selectors import Query, compile_selector, project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 logger = logging.getLogger(__name__)
 
@@ -74,8 +75,6 @@ def _integer(text: str | None) -> int | None:
         return None
 
 
-def shown(documents: list[dict[str, Any]], query: Query) -> list[dict[str, Any]]:
-    """Return the documents cut to the fields asked for."""
-    if query.fields is None:
-        return documents
-    return [project(document, query.fields) for document in documents]
+def shape(query: Query) -> Callable[[Any], Any] | None:
+    """Return what cuts a document to the fields asked for; None if that is all of it."""
+    return None if query.fields is None else partial(project, fields=query.fields)

@@ -77,7 +77,7 @@ def build_api(
         *ConfigsResource(manager).routes(),
         *PluginsResource(plugins, parameters, clock).routes(),
         *ConfigureResource(parameters).routes(),
-        *JobsResource(jobs).routes(),
+        *JobsResource(jobs, manager).routes(),
     ]
     routes += description_routes(routes)
     routes.append(page_route(routes))

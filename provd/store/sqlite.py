@@ -67,7 +67,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 APPLICATION_ID = 0x50524F56  # "PROV"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _QUICK_CHECK_LIMIT = 256 * 1024 * 1024
 _MAX_BATCH = 512
 # Many phones may share one address; among them, those without a MAC are asked for. How a device
@@ -781,6 +781,8 @@ def _add_columns(connection: sqlite3.Connection, path: str) -> None:
             )
         for indexed in _INDEXES[collection]:
             connection.execute(_index(collection, indexed))
+        # An older provd would write records without these columns.
+        connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
 
 

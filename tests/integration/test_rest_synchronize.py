@@ -312,7 +312,7 @@ def test_forgetting_it_stops_it(daemon, phones):
         ([], "Which devices?"),
         ("all", "Which devices?"),
         ({"per_second": 5}, "Which devices?"),
-        ({"plugin": None}, "Which devices?"),
+        ({"plugin": None}, '"plugin" key is not a text'),
         ({"plugin": 1}, 'The value of the "plugin" key is not a text'),
         ({"config": ["a"]}, 'The value of the "config" key is not a text'),
         ({"selector": "all"}, 'The value of the "selector" key is not an object'),

@@ -164,7 +164,7 @@ def test_a_file_changed_through_a_config_is_served_fresh(site):
     site.device()
     site.get(f"/{name(1)}")
     site.core.manager._direct_renders = 0
-    site.core.jobs.start = lambda _name, work, *_rest: work.close()
+    site.core.jobs.start = lambda _name, work, *_rest, **_more: work.close()
     document = {"parent_ids": [], "raw_config": {"X_new": 1}}
     result(site.core.manager.replace_config("c1", document))
     assert json.loads(site.get(f"/{name(1)}")[1])["raw_config"]["X_new"] == 1

@@ -231,7 +231,7 @@ def test_a_phone_whose_turn_has_not_come_gets_its_fresh_file_at_once(make_core, 
     core.config("c1")
     for number in range(1, 5):
         core.device(f"d{number}", number, config="c1")
-    monkeypatch.setattr(core.jobs, "start", lambda _name, work, *_rest: work.close())
+    monkeypatch.setattr(core.jobs, "start", lambda _name, work, *_rest, **_more: work.close())
     replace(core, "c1", raw_config={"X_a": 1})
     assert "X_a" not in core.rendered(4)
     assert core.fetch(4)["X_a"] == 1

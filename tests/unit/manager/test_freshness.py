@@ -83,7 +83,7 @@ def test_a_known_phone_costs_no_render_no_write_and_no_question_to_plugins(ready
 def forget_devices_of_background(core):
     """Make changes reach devices only through the freshness check."""
     core.manager._direct_renders = 0
-    core.jobs.start = lambda _name, work, *_rest: work.close()
+    core.jobs.start = lambda _name, work, *_rest, **_more: work.close()
 
 
 def test_a_change_of_an_ancestor_makes_devices_stale_at_once(ready):

@@ -151,11 +151,19 @@ def test_secrets_are_masked_wherever_they_are_and_nothing_else():
         "sip_lines": {"1": {"username": "u", "password": "p", "auth_username": "x"}},
         "list": [{"X_SECRET": 12, "deep": [{"wifi_passphrase": "w"}]}],
         "password": {"inside": 1},
+        "admin_password_md5": "m",
+        "passwords": ["x", {"y": "z"}],
+        "proxy": "http://user:pw@proxy:3128/",
+        "pinned": "no secret",
     }
     assert masked(config) == {
         "admin_password": MASK,
         "user_password": "",
         "sip_lines": {"1": {"username": "u", "password": MASK, "auth_username": "x"}},
         "list": [{"X_SECRET": MASK, "deep": [{"wifi_passphrase": MASK}]}],
-        "password": {"inside": 1},
+        "password": {"inside": MASK},
+        "admin_password_md5": MASK,
+        "passwords": [MASK, {"y": MASK}],
+        "proxy": f"http://user:{MASK}@proxy:3128/",
+        "pinned": "no secret",
     }

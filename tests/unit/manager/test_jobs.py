@@ -5,7 +5,7 @@ import logging
 import pytest
 from twisted.internet import defer, task
 
-from provd.errors import OperationNotFound
+from provd.errors import InvalidParameter, OperationNotFound
 from provd.manager import jobs as jobs_module
 from provd.manager.jobs import Jobs
 from provd.model.operations import PROGRESS, Operation
@@ -165,7 +165,9 @@ def test_a_job_tells_how_far_it_is_and_can_be_stopped():
     jobs = Jobs(clock)
     operation = Operation(state=PROGRESS, current=0, end=3)
     waiting = [defer.Deferred() for _ in range(3)]
-    jobs.start("work", jobs.for_each(waiting, lambda item: item, operation), operation)
+    jobs.start(
+        "work", jobs.for_each(waiting, lambda item: item, operation), operation, can_be_stopped=True
+    )
     [job] = jobs.all
     assert (job.name, job.operation.format()) == ("work", "progress;0/3")
     waiting[0].callback(None)
@@ -175,3 +177,14 @@ def test_a_job_tells_how_far_it_is_and_can_be_stopped():
     for name in (jobs.get, jobs.cancel):
         with pytest.raises(OperationNotFound):
             name(job.id)
+
+
+def test_a_job_that_would_leave_something_half_done_is_not_stopped():
+    jobs = Jobs(task.Clock())
+    waiting = defer.Deferred()
+    jobs.start("upgrade", jobs.for_each([waiting], lambda item: item))
+    with pytest.raises(InvalidParameter):
+        jobs.cancel(jobs.all[0].id)
+    assert jobs.names == ["upgrade"]
+    waiting.callback(None)
+    assert jobs.names == []

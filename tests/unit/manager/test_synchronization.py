@@ -300,18 +300,41 @@ def test_no_autocreate_config_no_new_phone(synced):
 
 
 def test_wrong_codes_change_nothing_and_make_wait(coded):
-    for _ in range(3):
+    coded.device("d9", 9)
+    for who in ({"mac": mac(1)}, {"device_id": "d1"}, {"mac": mac(1)}):
         with pytest.raises(UnknownProvisioningCode):
-            provision(coded, "1", mac=mac(1))
+            provision(coded, "1", **who)
     with pytest.raises(TooManyAttempts) as caught:
         provision(coded, "734512", mac=mac(1))
     assert 0 < caught.value.seconds <= 2
     assert coded.stored("d1")["config"] == "c1"
-    provision(coded, "734512", device_id="d1")  # another source
+    with pytest.raises(UnknownProvisioningCode):
+        provision(coded, "1", device_id="d9")  # another device
     coded.clock.advance(2)
     provision(coded, "734512", mac=mac(1))
     with pytest.raises(UnknownProvisioningCode):
         provision(coded, "1", mac=mac(1))  # forgiven: it counts from one again
+
+
+def test_a_caller_who_speaks_for_many_devices_has_to_wait_too(coded):
+    for number in range(2, 40):
+        coded.device(f"d{number}", number)
+    outcomes = []
+    for number in range(2, 40):
+        try:
+            provision(coded, "1", device_id=f"d{number}", caller="tenant a")
+        except (UnknownProvisioningCode, TooManyAttempts) as error:
+            outcomes.append(type(error))
+    assert outcomes == [UnknownProvisioningCode] * 30 + [TooManyAttempts] * 8
+    with pytest.raises(TooManyAttempts):  # one's own good code buys nothing
+        provision(coded, "734512", device_id="d1", caller="tenant a")
+    provision(coded, "734512", device_id="d1", caller="tenant b")
+
+
+def test_who_names_no_device_learns_nothing_of_codes(coded):
+    for code in ("734512", "1"):
+        with pytest.raises(DeviceNotFound):
+            provision(coded, code, device_id="none")
 
 
 def test_who_or_what_is_meant_must_be_clear(coded):

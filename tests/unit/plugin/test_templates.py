@@ -237,3 +237,106 @@ def test_a_long_file_name_can_still_be_replaced(tmp_path):
     target = tmp_path / ("x" * 250)
     write_file(str(target), b"new")
     assert os.listdir(tmp_path) == [target.name]
+
+
+# What is there already
+
+
+def test_a_file_that_holds_the_content_already_is_left_alone(tmp_path):
+    target = tmp_path / "f"
+    noted = []
+    token = templates.written.set(noted)
+    try:
+        write_file(str(target), b"same")
+        first = target.stat()
+        write_file(str(target), b"same")
+    finally:
+        templates.written.reset(token)
+    assert target.stat().st_ino == first.st_ino
+    assert noted == [str(target), str(target)]
+    write_file(str(target), b"diff")
+    assert target.read_bytes() == b"diff"
+
+
+def test_what_stands_in_for_a_file_is_replaced_even_with_the_same_content(tmp_path):
+    target, other = tmp_path / "f", tmp_path / "other"
+    other.write_bytes(b"same")
+    target.symlink_to(other)
+    write_file(str(target), b"same")
+    assert not target.is_symlink()
+    target.chmod(0o600)
+    write_file(str(target), b"same")
+    assert target.stat().st_mode & 0o004
+
+
+# Compiled code
+
+
+def run(directory, path, source):
+    scope = {}
+    exec(templates.CompiledCode(str(directory)).compile(path, source), scope)
+    return scope
+
+
+@pytest.fixture
+def compilations(monkeypatch, tmp_path):
+    """The sources that were compiled, for a plugin that has a directory `var`."""
+    sources = []
+
+    def counting(source, *args):
+        sources.append(source)
+        return compile(source, *args)
+
+    monkeypatch.setattr(templates, "compile", counting, raising=False)
+    (tmp_path / "var").mkdir()
+    return sources
+
+
+def test_code_is_compiled_once_for_one_content_of_one_path(tmp_path, compilations):
+    for _ in range(3):
+        assert run(tmp_path, "/p/entry.py", b"x = 1")["x"] == 1
+    assert compilations == [b"x = 1"]
+    assert run(tmp_path, "/p/entry.py", b"x = 2")["x"] == 2
+    assert run(tmp_path, "/p/entry.py", b"x = 1")["x"] == 1
+    code = templates.CompiledCode(str(tmp_path)).compile("/q/entry.py", b"x = 1")
+    assert code.co_filename == "/q/entry.py"
+    assert compilations == [b"x = 1", b"x = 2", b"x = 1", b"x = 1"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+def test_damaged_compiled_code_is_compiled_again(tmp_path_factory, data):
+    directory = tmp_path_factory.mktemp("plugin")
+    (directory / "var").mkdir()
+    run(directory, "/p/entry.py", b"x = 'right'")
+    [kept] = [path for path in directory.rglob("*") if path.is_file()]
+    content = bytearray(kept.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    kept.write_bytes(content[: data.draw(st.integers(place + 1, len(content)))])
+    assert run(directory, "/p/entry.py", b"x = 'right'")["x"] == "right"
+
+
+def test_code_of_another_python_is_compiled_again(tmp_path, compilations, monkeypatch):
+    run(tmp_path, "/p/entry.py", b"x = 1")
+    monkeypatch.setattr(templates.importlib.util, "MAGIC_NUMBER", b"none")
+    run(tmp_path, "/p/entry.py", b"x = 1")
+    assert len(compilations) == 2
+
+
+def test_an_error_of_syntax_is_kept_nowhere(tmp_path, compilations):
+    for _ in range(2):
+        with pytest.raises(SyntaxError):
+            run(tmp_path, "/p/entry.py", b"x = ")
+    assert len(compilations) == 2
+
+
+def test_a_plugin_without_var_gets_none_for_compiled_code(tmp_path):
+    assert run(tmp_path, "/p/entry.py", b"x = 1")["x"] == 1
+    assert os.listdir(tmp_path) == []
+
+
+def test_compiled_code_that_cannot_be_kept_still_runs(tmp_path):
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "cache").write_text("a file in the way")
+    assert run(tmp_path, "/p/entry.py", b"x = 1")["x"] == 1

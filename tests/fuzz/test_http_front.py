@@ -145,7 +145,15 @@ def test_a_storm_is_answered_in_slices_and_in_order():
             return b""
 
     site = PhoneSite(
-        Slow(pipeline=None, files=None, parameters=None, journal=None, trusted_proxies=0, url_key=False), reactor
+        Slow(
+            pipeline=None,
+            files=None,
+            parameters=None,
+            journal=None,
+            trusted_proxies=0,
+            url_key=False,
+        ),
+        reactor,
     )
     transports = []
     for number in range(20):

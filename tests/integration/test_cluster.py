@@ -171,6 +171,7 @@ def test_parameters_and_plugins_are_those_of_the_cluster(make_cluster):
 
     def plugins(node):
         return set(node.get("/pg_mgr/plugins").json["plugins"])
+
     before = plugins(one)
     assert plugins(two) == before
     assert two.post("/pg_mgr/install/uninstall", {"id": PLUGIN}).status == 204

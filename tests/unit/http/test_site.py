@@ -279,7 +279,12 @@ def test_a_large_file_is_handed_to_the_server_in_front(tmp_path):
     os.symlink("/etc/hostname", os.path.join(root, "out.rom"))
     via = ("X-Forwarded-For: 10.0.0.9",)
     answer = front.send("/big%20%C3%BC.rom", agent=AGENT, headers=via)
-    assert b"X-Accel-Redirect: /files/%b/var/tftpboot/big%20%C3%BC.rom\r\n".replace(b"%b", loaded.id.encode()) in answer
+    assert (
+        b"X-Accel-Redirect: /files/%b/var/tftpboot/big%20%C3%BC.rom\r\n".replace(
+            b"%b", loaded.id.encode()
+        )
+        in answer
+    )
     assert answer.endswith(b"\r\n\r\n")
     assert answer.startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))
     assert front.send("/small.rom", agent=AGENT, headers=via).endswith(b"\r\n\r\ny")

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from twisted.internet import defer
+from twisted.internet import defer, task
 
 from provd.errors import (
     ConfigNotFound,
@@ -68,6 +68,8 @@ Document = dict[str, Any]
 
 _ATTEMPTS = 8
 _IDS_AT_ONCE = 5000
+_PAUSE_SECONDS = 0.01
+_PAUSES = 5
 
 
 @attrs.frozen(slots=True)
@@ -133,6 +135,9 @@ class DeviceManager:
         self._direct_renders = direct_renders
         self._cache_size = cache_size
         self._id_generator = id_generator
+        self._clock = clock
+        self._asked_at = float("-inf")
+        """When somebody last waited for a device to be brought up to date."""
         self._locks = KeyedLocks(clock)
         self.devices = DocumentCache(store, "devices", cache_size)
         self.configs = Configs(store, base_raw_config, cache_size)
@@ -612,6 +617,7 @@ class DeviceManager:
         Whether its plugin accepted it is stored if that changed. Devices whose plugin is not
         loaded are left alone, but for those whose config is gone.
         """
+        self._asked_at = self._clock.seconds()
         return await finish(self._refresh_now(device_id, force=force))
 
     async def _refresh_now(self, device_id: str, *, force: bool) -> Record | None:
@@ -733,7 +739,8 @@ class DeviceManager:
 
         async def refresh(item: tuple[str, bool]) -> None:
             device_id, force = item
-            await self.refresh(device_id, force=force)
+            await self._let_phones_go_first()
+            await finish(self._refresh_now(device_id, force=force))
 
         def stale() -> Iterator[tuple[str, bool]]:
             while self._stale:
@@ -747,6 +754,13 @@ class DeviceManager:
             raise
         finally:
             self._sweeping = None
+
+    async def _let_phones_go_first(self) -> None:
+        """Wait while phones have their own files rendered, but not for ever."""
+        for _ in range(_PAUSES):
+            if self._clock.seconds() - self._asked_at > _PAUSE_SECONDS:
+                return
+            await task.deferLater(self._clock, _PAUSE_SECONDS)
 
     async def device_ids_of_plugin(self, plugin_id: str) -> list[str]:
         """Return the ids of all devices whose plugin is `plugin_id`."""

@@ -222,8 +222,25 @@ def test_a_change_for_many_devices_answers_after_the_first_ones_and_goes_on_behi
     core.store.run()
     assert result(change) is None
     core.store.slow = False
-    core.clock.advance(0)
+    core.clock.pump([0.01] * 50)
     assert [core.rendered(n).get("X_a") for n in range(1, 7)] == [1] * 6
+
+
+def test_the_background_waits_for_phones_but_not_for_ever(make_core):
+    core = make_core(direct_renders=0)
+    core.config("c1")
+    for number in range(1, 4):
+        core.device(f"d{number}", number, config="c1")
+    result(later(core.manager.refresh("d3")))
+    result(later(core.manager.replace_config("c1", {"parent_ids": [], "raw_config": {"X_a": 1}})))
+    rendered = []
+    for _ in range(20):  # somebody asks all the time
+        result(later(core.manager.refresh("d3")))
+        core.clock.advance(0.01)
+        rendered.append([core.rendered(n).get("X_a") for n in range(1, 4)])
+    assert rendered[0] == [None, None, 1]
+    assert rendered[-1] == [1, 1, 1]
+    assert rendered[3] == [None, None, 1]
 
 
 def test_a_phone_whose_turn_has_not_come_gets_its_fresh_file_at_once(make_core, monkeypatch):

@@ -15,6 +15,8 @@ from urllib.parse import unquote_to_bytes
 from twisted.web.http import datetimeToString
 from twisted.web.server import version
 
+from provd.http.conditions import last_modified
+
 if TYPE_CHECKING:
     from provd.manager.files import CachedFile
 
@@ -111,6 +113,7 @@ class Heads:
             self._second = now
             self._date = datetimeToString(now)
         assert file.content is not None
+        assert file.etag is not None
         return b"".join(
             (
                 b"HTTP/1.1 200 OK\r\nServer: ",
@@ -118,7 +121,9 @@ class Heads:
                 b"\r\nDate: ",
                 self._date,
                 b"\r\nLast-Modified: ",
-                datetimeToString(-(-file.mtime_ns // 1_000_000_000)),
+                datetimeToString(last_modified(file, now)),
+                b"\r\nETag: ",
+                file.etag,
                 b"\r\nContent-Type: ",
                 content_type,
                 b"\r\nContent-Length: %d\r\nAccept-Ranges: bytes\r\n" % len(file.content),

@@ -22,11 +22,15 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols import basic
 from twisted.web import resource, server, static
 from twisted.web.error import UnsupportedMethod
-from twisted.web.http import NOT_MODIFIED, HTTPChannel
+from twisted.web.http import NOT_MODIFIED, HTTPChannel, datetimeToString
 
 from provd.errors import ClientAddressError, StoreError, TooBusy
 from provd.http.address import forwarded_address
+from provd.http.conditions import HEADERS as CONDITIONS
+from provd.http.conditions import failed_condition, last_modified, range_applies
 from provd.http.fast import Heads, PlainRequest, parse
+from provd.http.ranges import format_ranges, parse_ranges
+from provd.http.target import file_name, origin_form
 from provd.logs import escape
 from provd.manager.journal import why_nowhere
 from provd.model.documents import copy_json
@@ -50,6 +54,8 @@ REQUEST_SECONDS = 30
 _SLICE_SECONDS = 0.005
 _LONGEST_SECONDS = 0.015
 _NOWHERE = "Nowhere to route this request."
+_LINK = "it is a link that leads out of the plugin's directory"
+_READS = frozenset((b"GET", b"HEAD"))
 _ENCODED = tuple(static.File.contentEncodings)
 
 
@@ -63,7 +69,29 @@ class PhoneHttpRequest(server.Request):
     plugin_id: str | None = None
     started = 0.0
     is_whole = False
+    is_dated = False
+    """Whether Last-Modified and the conditions of the request were dealt with."""
     _body = 0
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Take a whole request; the host of an absolute target is the one that counts."""
+        found = origin_form(path)
+        if found is None:
+            self.channel._respondToBadRequestAndDisconnect()  # noqa: SLF001
+            return
+        target, host = found
+        if host is not None:
+            self.requestHeaders.setRawHeaders(b"host", [host])
+        super().requestReceived(command, target, version)
+
+    def setLastModified(self, when: float) -> Any:
+        """Take note of a date, unless the site told one; see the base class."""
+        return None if self.is_dated else super().setLastModified(when)
+
+    def joined_header(self, name: bytes) -> bytes | None:
+        """Return the value of a header, several lines of it joined by commas."""
+        values = self.requestHeaders.getRawHeaders(name)
+        return None if values is None else b", ".join(values)
 
     def process(self) -> None:
         """Answer, now or when the site comes to it."""
@@ -119,9 +147,15 @@ class PhoneHttpRequest(server.Request):
 
 
 class PhoneChannel(HTTPChannel):
-    """A connection of a phone; its whole request must come in time, not only the next byte."""
+    """A connection of a phone; its whole request must come in time, not only the next byte.
+
+    Empty lines before a request are ignored, and lines may end by LF alone (RFC 9112 section 2.2):
+    all lines of a request whose first line does, so that a header cannot hide another one.
+    """
 
     site: PhoneSite
+    delimiter = b"\n"
+    _in_headers = False
 
     def connectionMade(self) -> None:
         """Take a place among the connections."""
@@ -134,6 +168,23 @@ class PhoneChannel(HTTPChannel):
         # Between two requests, with nothing left of the last one.
         if self.requests or self._buffer or not self.site.answers_at_once(self, data):
             basic.LineReceiver.dataReceived(self, data)
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take a line; the first one of a request shows how its lines end."""
+        if self.delimiter == b"\n" and line.endswith(b"\r"):
+            line = line[:-1]
+            if not self._in_headers and line:
+                self.delimiter = b"\r\n"
+        if not self._in_headers:
+            if not line:
+                return
+            self._in_headers = True
+        super().lineReceived(line)
+
+    def allHeadersReceived(self) -> None:
+        """Go on to the body, and to the next request."""
+        self.delimiter, self._in_headers = PhoneChannel.delimiter, False
+        super().allHeadersReceived()
 
     def send(self, answer: bytes, *, closes: bool) -> None:
         """Send a whole answer, at once where the socket takes it."""
@@ -320,7 +371,7 @@ class PhoneResource(resource.Resource):
             request.client_address = address
             if self._url_key and not self._take_key(request):
                 return None
-            filename = request.path.rsplit(b"/", 1)[-1].decode("ascii")
+            filename = request.segments[-1].decode("utf-8")
             identified = self._pipeline.identify_now(RequestType.HTTP, request, address, filename)
             if identified is None:
                 return None
@@ -332,10 +383,13 @@ class PhoneResource(resource.Resource):
             file = self._files.find_now(path, device["id"]) if path is not None else None
             if file is None or file.content is None:
                 return None
-            content_type = self._content_type(service, filename)
+            if not self._files.may_follow(file, service.plain_root, loaded):
+                return None
+            name = os.path.basename(file.path)
+            content_type = self._content_type(service, name)
             if content_type is None:
                 return None
-            self._pipeline.log_if_sensitive(loaded, filename, address)
+            self._pipeline.log_if_sensitive(loaded, name, address)
         except ClientAddressError:
             return None
         except (Exception, SystemExit):  # met again by `render`, where the plugin is named
@@ -380,20 +434,25 @@ class PhoneResource(resource.Resource):
                 request, _page(404, "Not Found", _NOWHERE), "no valid provisioning key"
             )
         try:
-            filename = request.path.rsplit(b"/", 1)[-1].decode("ascii")
+            request.path.decode("ascii")
             for segment in request.segments:
                 segment.decode("utf-8")
+            filename = request.segments[-1].decode("utf-8") if request.segments else ""
             identified = self._pipeline.identify_now(
                 RequestType.HTTP, request, request.client_address, filename
             )
         except UnicodeDecodeError:
             return self._answer(request, _page(404, "Not Found", "No such file."))
         try:
-            served = identified and self._serve_now(request, identified, filename)
+            served = identified and self._serve_now(request, identified)
         except (Exception, SystemExit):  # met again below, where the plugin is named
             logger.debug("a request was not served at once", exc_info=True)
             served = None
         if served is not None:
+            if request.method == b"HEAD" or request.code == NOT_MODIFIED:
+                request.write(b"")
+                request.finish()
+                return server.NOT_DONE_YET
             return served
         # It goes on though the client leaves: a write that is under way must be taken note of.
         serving = defer.Deferred.fromCoroutine(self._serve(request, identified, filename))
@@ -431,9 +490,7 @@ class PhoneResource(resource.Resource):
 
     # Serving
 
-    def _serve_now(
-        self, request: PhoneHttpRequest, identified: Identified, filename: str
-    ) -> Any | None:
+    def _serve_now(self, request: PhoneHttpRequest, identified: Identified) -> Any | None:
         """Answer with a small file of a known phone; None if it takes more than that."""
         loaded, device = identified.loaded, identified.device
         if loaded is None or device is None or not self._may_see(request, identified):
@@ -445,35 +502,74 @@ class PhoneResource(resource.Resource):
         file = self._files.find_now(path, device["id"])
         if file is None and not self._files.is_surely_absent(path, loaded):
             return None
-        body = self._plain_body(service, request, file, filename)
+        if file is not None and not self._files.may_follow(file, service.plain_root, loaded):
+            return None
+        body = self._plain_body(service, request, file)
         if body is None:
             return None
-        self._pipeline.log_if_sensitive(loaded, filename, request.client_address)
-        self._log(request, identified, len(body))
+        self._pipeline.log_if_sensitive(loaded, os.path.basename(path), request.client_address)
+        is_head = request.method == b"HEAD"
+        if is_head and not request.responseHeaders.hasHeader(b"content-length"):
+            self._set_length(request, len(body))
+        self._log(request, identified, 0 if is_head else len(body))
         return body
 
     def _plain_path(self, service: Any, request: PhoneHttpRequest | PlainRequest) -> str | None:
-        """Return the path of a GET of a file below a plain directory, else None."""
+        """Return the path of a GET or HEAD of a file below a plain directory, else None."""
         root = getattr(service, "plain_root", None)
-        if root is None or request.method != b"GET" or hasattr(service, "path_preprocess"):
+        if root is None or request.method not in _READS or hasattr(service, "path_preprocess"):
             return None
         return self._path(root, request)
 
     def _plain_body(
-        self, service: Any, request: PhoneHttpRequest, file: CachedFile | None, filename: str
+        self, service: Any, request: PhoneHttpRequest, file: CachedFile | None
     ) -> bytes | None:
         """Return the body, headers set; None for what must be streamed or needs more headers."""
         if file is None:
             not_found: bytes = service.childNotFound.render(request)
             return not_found
-        content_type = self._content_type(service, filename)
-        if (
-            file.content is None
-            or content_type is None
-            or request.requestHeaders.hasHeader(b"range")
-        ):
+        content_type = self._content_type(service, os.path.basename(file.path))
+        if file.content is None or content_type is None:
             return None
-        return self._write_head(request, file, content_type)
+        if not self._is_wanted(request, file):
+            return b""
+        if request.requestHeaders.hasHeader(b"range"):
+            return None
+        headers = request.responseHeaders
+        headers.setRawHeaders(b"content-type", [content_type])
+        headers.setRawHeaders(b"content-length", [b"%d" % len(file.content)])
+        headers.setRawHeaders(b"accept-ranges", [b"bytes"])
+        return file.content
+
+    @staticmethod
+    def _is_wanted(request: PhoneHttpRequest, file: CachedFile) -> bool:
+        """Set validators, and the status if a condition of the request fails; then return False.
+
+        Afterwards the request has no condition any more, and no range but in its simplest form.
+        """
+        if request.is_dated:
+            return True
+        request.is_dated = True
+        now = time.time()
+        headers = request.responseHeaders
+        headers.setRawHeaders(b"last-modified", [datetimeToString(last_modified(file, now))])
+        if file.etag is not None:
+            headers.setRawHeaders(b"etag", [file.etag])
+        status = failed_condition(request.method, request.joined_header, file, now)
+        wanted = request.joined_header(b"range")
+        applies = range_applies(request.joined_header(b"if-range"), file, now)
+        for name in (*CONDITIONS, b"range"):
+            request.requestHeaders.removeHeader(name)
+        if status is not None:
+            request.setResponseCode(status)
+            return False
+        if wanted is not None and applies and request.method == b"GET":
+            ranges = parse_ranges(wanted, file.size)
+            if ranges == []:
+                request.requestHeaders.setRawHeaders(b"range", [b"bytes=%d-" % file.size])
+            elif ranges is not None:
+                request.requestHeaders.setRawHeaders(b"range", [format_ranges(ranges)])
+        return True
 
     def _path(self, root: str, request: PhoneHttpRequest | PlainRequest) -> str | None:
         try:
@@ -501,26 +597,17 @@ class PhoneResource(resource.Resource):
                 return None
         return self._types[extension]
 
-    @staticmethod
-    def _write_head(request: PhoneHttpRequest, file: CachedFile, content_type: bytes) -> bytes:
-        content = file.content
-        assert content is not None
-        if request.setLastModified(file.mtime_ns / 1e9) is not None:
-            return b""
-        headers = request.responseHeaders
-        headers.setRawHeaders(b"content-type", [content_type])
-        headers.setRawHeaders(b"content-length", [b"%d" % len(content)])
-        headers.setRawHeaders(b"accept-ranges", [b"bytes"])
-        return content
-
     async def _serve(
         self, request: PhoneHttpRequest, identified: Identified | None, filename: str
     ) -> None:
         if identified is None:
-            identified = await self._pipeline.identify(
-                RequestType.HTTP, request, request.client_address, filename
-            )
+            identified = await self._identify(request, filename)
         if request.is_lost():
+            return
+        if identified is None:
+            request.setHeader(b"Allow", b"GET")
+            page = _page(405, "Method not allowed", "Method not allowed.")
+            self._finish(request, page, None, "phones cannot be looked up without making devices")
             return
         loaded = identified.loaded
         request.plugin_id = loaded.id if loaded is not None else None
@@ -537,18 +624,26 @@ class PhoneResource(resource.Resource):
             self._finish(request, _page(404, "Not Found", _NOWHERE), identified, refused)
             return
         request.prov_dev = copy_json(device) if device is not None else None
-        self._pipeline.log_if_sensitive(loaded, filename, request.client_address)
         path = self._plain_path(service, request)
+        name = file_name(request.segments) if path is None else os.path.basename(path)
+        self._pipeline.log_if_sensitive(loaded, name, request.client_address)
         if path is not None:
             # Whoever asks: what is served is fresh, and what was removed is back.
             file = await self._files.find(path, device["id"] if device else None, loaded)
             if request.is_lost():
                 return
-            if file is not None and self._hand_to_front(request, file, filename, service):
+            if file is not None and not self._files.may_follow(file, service.plain_root, loaded):
+                self._finish(request, service.childNotFound, identified, _LINK)
+                return
+            if file is not None and self._hand_to_front(request, file, service):
                 self._send(request, b"", identified, size=file.size)
                 return
+            if file is not None:
+                # The way to just this file, however it was spelled.
+                below = os.path.relpath(path, service.plain_root)
+                request.segments = [os.fsencode(part) for part in below.split(os.sep)]
             if file is not None or not os.path.lexists(path):
-                body = self._plain_body(service, request, file, filename)
+                body = self._plain_body(service, request, file)
                 if body is not None:
                     self._send(request, body, identified)
                     return
@@ -558,19 +653,66 @@ class PhoneResource(resource.Resource):
                 preprocess(request)
             segments: list[Any] = list(request.segments)  # a plugin may have put text there
             request.postpath = [s.encode() if isinstance(s, str) else s for s in segments]
-        target = await self._child(service, request, partial(loaded.measured, "http_service"))
-        if not request.is_lost():
-            with loaded.measured("http_service"):
-                self._finish(request, target, identified)
+        passed = [service]
+        measured = partial(loaded.measured, "http_service")
+        target = await self._child(service, request, measured, passed)
+        if request.is_lost():
+            return
+        if isinstance(target, static.File):
+            root = next(item.path for item in passed if isinstance(item, static.File))
+            if await self._serve_file(request, target, root, identified, name):
+                return
+        with loaded.measured("http_service"):
+            self._finish(request, target, identified)
 
-    def _hand_to_front(
-        self, request: PhoneHttpRequest, file: CachedFile, filename: str, service: Any
+    async def _identify(self, request: PhoneHttpRequest, filename: str) -> Identified | None:
+        """Tell whose request it is; None for a HEAD where that could make a device."""
+        ip = request.client_address
+        if request.method != b"HEAD":
+            return await self._pipeline.identify(RequestType.HTTP, request, ip, filename)
+        if not self._pipeline.can_look_up:
+            return None
+        return await self._pipeline.look_up(RequestType.HTTP, request, ip)
+
+    async def _serve_file(
+        self,
+        request: PhoneHttpRequest,
+        target: static.File,
+        root: str,
+        identified: Identified,
+        name: str,
     ) -> bool:
+        """Answer a request that came to a file where that needs none of its content.
+
+        `root` is the directory it was found below, `name` what was said of it in the security log.
+        """
+        loaded = identified.loaded
+        assert loaded is not None
+        path: str = target.path
+        if (own := os.path.basename(path)) != name:
+            self._pipeline.log_if_sensitive(loaded, own, request.client_address)
+        file = self._files.look_at(path)
+        if file is None:
+            return False
+        refused = None
+        if not self._files.may_follow(file, root, loaded):
+            refused = _LINK
+        elif self._url_key and not await self._files.is_open_to(path, request.tenant_uuid):
+            refused = "the file is another tenant's"
+        if refused is not None:
+            self._finish(request, _page(404, "Not Found", "No such resource."), identified, refused)
+            return True
+        if request.method in _READS and not self._is_wanted(request, file):
+            self._send(request, b"", identified)
+            return True
+        return False
+
+    def _hand_to_front(self, request: PhoneHttpRequest, file: CachedFile, service: Any) -> bool:
         """Let the web server in front send a large file; return whether it will."""
         if self._accel is None or file.content is not None:
             return False
         location = self._accel.location(file.path)
-        content_type = self._content_type(service, filename)
+        content_type = self._content_type(service, os.path.basename(file.path))
         if location is None or content_type is None:
             return False
         request.responseHeaders.setRawHeaders(b"content-type", [content_type])
@@ -579,30 +721,46 @@ class PhoneResource(resource.Resource):
 
     @staticmethod
     async def _child(
-        service: Any, request: PhoneHttpRequest, measured: Callable[[], Any] = nullcontext
+        service: Any,
+        request: PhoneHttpRequest,
+        measured: Callable[[], Any] = nullcontext,
+        passed: list[Any] | None = None,
     ) -> Any:
-        """Walk down the remaining path; a step may be a Deferred."""
+        """Walk down the remaining path; a step may be a Deferred. `passed` takes each resource."""
         current = service
         while request.segments and not current.isLeaf:
             segment = request.segments.pop(0)
             request.prepath = [*(request.prepath or ()), segment]
+            if isinstance(current, static.File) and b"/" in segment:
+                return current.childNotFound
             with measured():
                 current = current.getChildWithDefault(segment, request)
             if isinstance(current, defer.Deferred):
                 request.notifyFinish().addErrback(_cancel, current)
                 current = await current
+            if passed is not None:
+                passed.append(current)
         return current
 
     def _answer(self, request: PhoneHttpRequest, page: Any, refused: str | None = None) -> Any:
         body = page.render(request)
         self._log(request, None, len(body), refused)
+        if request.method == b"HEAD":
+            self._set_length(request, len(body))
+            return b""
         return body
+
+    @staticmethod
+    def _set_length(request: PhoneHttpRequest, length: int) -> None:
+        """Set the length of the body, which is not told where nothing changed."""
+        if request.code != NOT_MODIFIED:
+            request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % length])
 
     def _finish(
         self,
         request: PhoneHttpRequest,
         target: Any,
-        identified: Identified,
+        identified: Identified | None,
         refused: str | None = None,
     ) -> None:
         try:
@@ -621,15 +779,18 @@ class PhoneResource(resource.Resource):
         self,
         request: PhoneHttpRequest,
         body: bytes,
-        identified: Identified,
+        identified: Identified | None,
         refused: str | None = None,
         size: int | None = None,
     ) -> None:
         """Send an answer; `size` in bytes for the log, where another server sends the content."""
-        if request.code != NOT_MODIFIED:
-            request.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(body)])
+        is_head = request.method == b"HEAD"
+        if not is_head or not request.responseHeaders.hasHeader(b"content-length"):
+            self._set_length(request, len(body))
         request.write(body)
-        self._log(request, identified, len(body) if size is None else size, refused)
+        if size is None:
+            size = 0 if is_head else len(body)
+        self._log(request, identified, size, refused)
         request.finish()
 
     def _failed(self, failure: Any, request: PhoneHttpRequest) -> None:

@@ -6,6 +6,7 @@ that somebody removed is written again.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from provd.plugin.files import resolve
+from provd.plugin.paths import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +38,25 @@ class CachedFile:
     mtime_ns: int
     inode: int
     content: bytes | None
+    ctime_ns: int = 0
+    etag: bytes | None = None
+    """A strong entity tag in quotes; None for a large file that was written just now."""
+    real_path: str = ""
+    """The path with symbolic links followed."""
+
+
+def _entity_tag(status: os.stat_result, content: bytes | None) -> bytes | None:
+    """Return what no other content of this name ever has; the same on all nodes if it is small."""
+    if content is not None:
+        return b'"%b"' % hashlib.sha256(content).hexdigest()[:32].encode()
+    if not _is_settled(status):
+        return None
+    return b'"%x-%x-%x"' % (status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _is_settled(status: os.stat_result) -> bool:
+    """Tell whether a change would show; a file just written may change again within one tick."""
+    return time.time_ns() - status.st_mtime_ns > _TICK_NS
 
 
 class FileCache:
@@ -74,10 +95,17 @@ class FileCache:
         except OSError:
             return None
         size = status.st_size if content is None else len(content)
-        file = CachedFile(path, size, status.st_mtime_ns, status.st_ino, content)
-        # A file written a moment ago may change again without a change of its time.
-        is_settled = time.time_ns() - status.st_mtime_ns > _TICK_NS
-        if content is not None and len(content) == status.st_size and is_settled:
+        file = CachedFile(
+            path,
+            size,
+            status.st_mtime_ns,
+            status.st_ino,
+            content,
+            status.st_ctime_ns,
+            _entity_tag(status, content),
+            os.path.realpath(path),
+        )
+        if content is not None and len(content) == status.st_size and _is_settled(status):
             self._files[path] = file
             self._bytes += len(content)
             while self._bytes > self._max_bytes:
@@ -102,6 +130,16 @@ class Files:
     def resolve(root: str, segments: Sequence[str]) -> str | None:
         """Return the path of `segments` below `root`, None where they would leave it."""
         return resolve(root, segments)
+
+    def look_at(self, path: str) -> CachedFile | None:
+        """Return the file at `path` as it is, whoever it is for; None if there is none."""
+        return self._cache.get(path)
+
+    @staticmethod
+    def may_follow(file: CachedFile, root: str, loaded: LoadedPlugin) -> bool:
+        """Tell whether a file lies below the served directory or its plugin's, links followed."""
+        # Nearly always there is no link, and the lookup kept to the directory.
+        return file.real_path == file.path or is_inside(file.real_path, (root, loaded.directory))
 
     def find_now(self, path: str, device_id: str | None) -> CachedFile | None:
         """Return the file if it may be served without waiting; `device_id` is known to be fresh."""

@@ -44,7 +44,7 @@ class Journal:
     ) -> None:
         """Take note of an answer; `file` comes from the network, and `refused` says why none was.
 
-        `method` is only for the log, `size` in bytes; `served` tells a file from an error.
+        `size` is in bytes; `served` tells a file from an error. A HEAD is no fetch of a file.
         """
         self._metrics.request(protocol, served, seconds, size)
         record = identified.record if identified is not None else None
@@ -68,7 +68,7 @@ class Journal:
                     refused,
                 ),
             )
-            if served and protocol != "dhcp":
+            if served and protocol != "dhcp" and method != "HEAD":
                 self.fetched(record.id, file)
         if logger.isEnabledFor(logging.INFO):
             logger.info(

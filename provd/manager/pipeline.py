@@ -227,6 +227,39 @@ class Pipeline:
             loaded = self._host.get(record.document.get("plugin")) if record else None
         return Identified(number, info, record, loaded, found_by)
 
+    @property
+    def can_look_up(self) -> bool:
+        """Whether phones can be looked up: a retriever of the operator's own may make devices."""
+        return self._retriever is None
+
+    async def look_up(self, kind: RequestType, request: Any, ip: str) -> Identified:
+        """Return the outcome that a request would have, and make and change no device.
+
+        A phone without a device is routed to the plugin that its device would get.
+        """
+        if self.cluster is not None:
+            try:
+                await self.cluster.catch_up()
+            except StoreError as error:
+                logger.debug("the other nodes cannot be followed: %s", error)
+        info = await self._extract(kind, request, ip)
+        record, found_by = await self._retrieve(info)
+        device = record.document if record is not None else None
+        plugin_id = device.get("plugin") if device is not None else None
+        if not plugin_id and self._updates and (device is not None or self._creates):
+            plugin_id = associate(self._host, info)
+        loaded = self._host.get(plugin_id) if plugin_id else None
+        if (
+            record is not None
+            and loaded is not None
+            and record.document.get("plugin") == loaded.id
+            and self._manager.fresh(record, loaded) is None
+        ):
+            record = await self._manager.refresh(record.id)
+        return Identified(
+            self._next_number(), info, record, loaded, found_by if record is not None else None
+        )
+
     async def _settle(
         self,
         phone: tuple[str, str],

@@ -39,8 +39,20 @@ def page(code: int, brief: str, detail: str) -> resource.Resource:
     return resource._UnsafeErrorPage(code, brief, detail)  # noqa: SLF001
 
 
+class _NotAllowed(resource.Resource):
+    """Answers that nothing but GET and HEAD is allowed."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """Return the page."""
+        request.setHeader(b"Allow", b"GET, HEAD")
+        body: bytes = page(405, "Method not allowed", "Method not allowed.").render(request)
+        return body
+
+
 class HTTPNoListingFileService(static.File):
-    """Files below a directory; no listing (403), nothing but GET (405)."""
+    """Files below a directory; no listing (403), nothing but GET and HEAD (405)."""
 
     @property
     def plain_root(self) -> str | None:
@@ -52,9 +64,10 @@ class HTTPNoListingFileService(static.File):
 
     def getChild(self, path: bytes, request: Request) -> Any:
         """Return the resource of one more path segment."""
-        if request.method != b"GET":
-            return page(405, "Method not allowed", "Method not allowed.")
-        if b"\0" in path:
+        if request.method not in {b"GET", b"HEAD"}:
+            return _NotAllowed()
+        # An encoded slash is no separator; static.File drops one at the end.
+        if b"\0" in path or b"/" in path:
             return self.childNotFound
         return super().getChild(path, request)
 

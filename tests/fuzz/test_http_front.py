@@ -2,6 +2,7 @@
 
 import re
 import time
+from urllib.parse import unquote_to_bytes
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,7 +110,7 @@ def test_a_key_is_removed_from_the_path_before_anybody_sees_it(path):
     for seen, filename in pipeline.seen:
         assert b"the-key-of-8" not in seen
         assert seen == b"/" + path
-        assert filename == path.rpartition(b"/")[2].decode()
+        assert filename == unquote_to_bytes(path.rpartition(b"/")[2]).decode()
     assert statuses(transport) in ([400], [404], [500])
 
 

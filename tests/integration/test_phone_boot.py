@@ -277,7 +277,7 @@ def test_conditional_and_partial_requests(daemon):
         "/001565ff0004.cfg",
         agent,
         "127.0.0.73",
-        headers={"If-Modified-Since": own.headers["last-modified"]},
+        headers={"If-None-Match": own.headers["etag"]},
     )
     assert again.status == 304
     assert again.body == b""
@@ -293,8 +293,19 @@ def test_directories_are_not_listed_and_what_is_missing_is_404(daemon, path, sta
     assert daemon.phone(path, agent, "127.0.0.74").status == status
 
 
-@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_other_methods_on_files_are_refused(daemon, method):
     agent = UA.format(mac="00:15:65:ff:00:06")
     answer = daemon.phone("/y000000000066.cfg", agent, "127.0.0.75", method=method)
     assert answer.status == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_a_head_of_a_file_is_answered_as_a_get_without_the_content(daemon):
+    agent = UA.format(mac="00:15:65:ff:00:07")
+    path = "/y000000000066.cfg"
+    head = daemon.phone(path, agent, "127.0.0.76", method="HEAD")
+    whole = daemon.phone(path, agent, "127.0.0.76")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.body))
+    assert head.headers["etag"] == whole.headers["etag"]

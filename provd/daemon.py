@@ -70,6 +70,7 @@ from provd.plugin.archive import recover
 from provd.plugin.host import PluginHost
 from provd.plugin.localization import LocalizationService, register_localization_service
 from provd.plugin.repository import Repository
+from provd.plugin.unpack import UnpackLimits
 from provd.rest.app import RestSite
 from provd.rest.root import build_api
 from provd.settings import PROVD, WAZO, Defaults, Settings, base_raw_config, load
@@ -207,6 +208,7 @@ class Daemon(service.MultiService):
             plugin_config=settings.plugin_config,
             base_raw_config=self._base_raw_config,
             quirk=quirk,
+            unpack_limits=UnpackLimits(limits.firmware_bytes, limits.firmware_ratio),
         )
         url_key = general.http_auth_strategy == "url_key"
         self._states = RenderStates(os.path.join(storage, "rendered"))

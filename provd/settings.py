@@ -454,6 +454,8 @@ class Limits:
     file_cache_bytes: int = _key(_integer(0), 64 * 1024 * 1024)
     memo_entries: int = _key(_integer(0), 50_000)
     device_cache: int = _key(_integer(0), 50_000)
+    firmware_bytes: int = _key(_integer(1), 2 * 1024 * 1024 * 1024)
+    firmware_ratio: int = _key(_integer(1), 200)
     history_per_device: int = _key(_integer(0), 20)
     history_entries: int = _key(_integer(0), 100_000)
 

@@ -35,6 +35,8 @@ from provd.plugin.pkginstall import (
     remove_record,
     write_record,
 )
+from provd.plugin.unpack import check_space
+from provd.plugin.unpack import limits as unpack_limits
 
 if TYPE_CHECKING:
     import urllib.request
@@ -93,6 +95,7 @@ class FetchfwPluginHelper:
             raise PluginLoadError(self.plugin_id, str(error)) from error
         self._lock = defer.DeferredLock()
         self._busy: set[str] = set()
+        self._limits = unpack_limits.get()
 
     @classmethod
     def new_handlers(
@@ -216,7 +219,7 @@ class FetchfwPluginHelper:
         if package.steps:
             owner = f"{self.plugin_id}/{package.id}"
             with (
-                made_files(package, self._cache_dir) as result,
+                made_files(package, self._cache_dir, self._limits) as result,
                 put_in_place(result, self.root_dir, owner) as files,
             ):
                 record = self._record(package, files)
@@ -250,6 +253,7 @@ class FetchfwPluginHelper:
             if not self._is_cached(file)
         ]
         downloads.children = [operation for _, operation in missing]
+        check_space(self._cache_dir, sum(file.size for file, _ in missing if file.url))
         for file, operation in missing:
             if not file.url:
                 raise DownloadError(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from provd.errors import PluginError, PluginLoadError, PluginNotInstalled, PluginNotLoaded
-from provd.plugin import templates
+from provd.plugin import templates, unpack
 from provd.plugin.base import AbstractPlugin, Plugin, RequestType
 from provd.plugin.localization import localize
 from provd.plugin.watch import Watch
@@ -211,7 +211,9 @@ class PluginHost:
         plugin_config: Mapping[str, dict[str, Any]],
         base_raw_config: dict[str, Any],
         quirk: Callable[[str, str, str, dict[str, Any]], None] | None = None,
+        unpack_limits: unpack.UnpackLimits = unpack.DEFAULT_LIMITS,
     ) -> None:
+        self._unpack_limits = unpack_limits
         self.plugins_dir = os.path.abspath(plugins_dir)
         self.app: Any = None
         self._general_config = general_config
@@ -394,11 +396,13 @@ class PluginHost:
         made: list[templates.TemplatePluginHelper] = []
         stats = PluginStats()
         token = templates.helpers.set(made)
+        limits_token = unpack.limits.set(self._unpack_limits)
         try:
             with _Call(plugin_id, directory, stats, "load"):
                 factory = self._plugin_class(plugin_id, directory)
                 plugin: Plugin = factory(self.app, directory, dict(self._general_config), settings)
         finally:
+            unpack.limits.reset(limits_token)
             templates.helpers.reset(token)
         plugin.id = plugin_id
         return LoadedPlugin(plugin_id, plugin, directory, info, digest, made, stats)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from provd.errors import ArchiveError
 from provd.plugin.pkgdefs import SOURCE_NODE, Package, check_package_id
 from provd.plugin.templates import write_file
-from provd.plugin.unpack import Allowance
+from provd.plugin.unpack import Allowance, UnpackLimits, check_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,8 +33,13 @@ _KEPT = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR, errno.EBUSY})
 
 
 @contextlib.contextmanager
-def made_files(package: Package, cache_dir: str) -> Iterator[str]:
-    """Run the steps of a package; the directory with the result goes away in the end."""
+def made_files(
+    package: Package, cache_dir: str, limits: UnpackLimits | None = None
+) -> Iterator[str]:
+    """Run the steps of a package; the directory with the result goes away in the end.
+
+    What comes out of its archives is bounded by `limits` and by the room on the disk.
+    """
     with tempfile.TemporaryDirectory(prefix="provd-") as scratch:
         result = os.path.join(scratch, "result")
         os.mkdir(result)
@@ -50,7 +55,8 @@ def made_files(package: Package, cache_dir: str) -> Iterator[str]:
                 os.path.join(nodes[SOURCE_NODE], name),
             )
         nodes |= dict.fromkeys(package.result_nodes(), result)
-        allowance = Allowance()
+        packed = sum(os.path.getsize(entry) for entry in os.scandir(nodes[SOURCE_NODE]))
+        allowance = Allowance.of(limits or UnpackLimits(), packed, scratch)
         for step in package.steps:
             try:
                 step.filter.run(nodes[step.source], nodes[step.target], allowance)
@@ -72,6 +78,7 @@ def put_in_place(source: str, root: str, owner: str) -> Iterator[list[str]]:
     pending: list[tuple[str, str]] = []
     made: list[str] = []
     os.makedirs(root, exist_ok=True)
+    check_space(root, _size(source))
     try:
         for path, is_directory in _walk(source):
             paths.append(path)
@@ -99,6 +106,14 @@ def put_in_place(source: str, root: str, owner: str) -> Iterator[list[str]]:
             with contextlib.suppress(OSError):
                 _remove(path)
         raise
+
+
+def _size(root: str) -> int:
+    return sum(
+        os.path.getsize(os.path.join(root, path))
+        for path, is_directory in _walk(root)
+        if not is_directory
+    )
 
 
 def _remove(path: str) -> None:

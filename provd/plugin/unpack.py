@@ -10,6 +10,7 @@ unpacked so far to the caller.
 
 from __future__ import annotations
 
+import contextvars
 import ctypes
 import logging
 import lzma
@@ -40,17 +41,90 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The largest firmware sets known are of one gigabyte; they may be wrapped in several archives.
-MAX_BYTES = 4 * 1024 * 1024 * 1024
 _MAX_LINKS = 40
+# Text of many blanks may well be a thousand times larger than its archive, as long as it is small.
+_HARMLESS_BYTES = 1024 * 1024
+# Others write to the same disk.
+_DISK_RESERVE = 64 * 1024 * 1024
+
+
+@attrs.frozen
+class UnpackLimits:
+    """How much firmware archives may yield: in bytes, and in multiples of their own size."""
+
+    # The largest firmware sets known are of one gigabyte.
+    max_bytes: int = 2 * 1024 * 1024 * 1024
+    max_ratio: int = 200
+
+    def most(self, packed: int) -> int:
+        """Return how many bytes may come out of archives that have `packed` bytes."""
+        return max(self.max_ratio * packed, _HARMLESS_BYTES)
+
+
+DEFAULT_LIMITS = UnpackLimits()
+limits: contextvars.ContextVar[UnpackLimits] = contextvars.ContextVar(
+    "limits", default=DEFAULT_LIMITS
+)
+"""What applies to packages of the plugin that is being made."""
+
+
+def free_bytes(directory: str) -> int:
+    """Return how much may be written to the disk of `directory`, with some left for others."""
+    status = os.statvfs(directory)
+    free = status.f_bavail * status.f_frsize
+    return free - min(_DISK_RESERVE, free // 10)
+
+
+def check_space(directory: str, needed: int) -> None:
+    """Raise ArchiveError if there is no room for `needed` bytes in `directory`."""
+    free = free_bytes(directory)
+    if needed > free:
+        raise ArchiveError(
+            f"not enough disk space in {directory}: {needed} bytes are needed, {free} are available"
+        )
 
 
 @attrs.define
 class Allowance:
     """How much the archives of one installation may still yield, all together."""
 
-    bytes_left: int = MAX_BYTES
+    bytes_left: int = DEFAULT_LIMITS.max_bytes
     members_left: int = MAX_MEMBERS
+    limits: UnpackLimits = DEFAULT_LIMITS
+    refusal: str = "the archives of the package are too large when unpacked"
+    """What to say when `bytes_left` is used up."""
+    _archive_left: int = attrs.field(init=False)
+
+    @_archive_left.default
+    def _before_any_archive(self) -> int:
+        return self.bytes_left
+
+    @classmethod
+    def of(cls, limits: UnpackLimits, packed: int, directory: str) -> Allowance:
+        """Return what archives of `packed` bytes may yield in `directory`, as its disk has room."""
+        largest, most, free = limits.max_bytes, limits.most(packed), free_bytes(directory)
+        made = cls(min(largest, most, free), limits=limits)
+        if free <= min(largest, most):
+            made.refusal = f"not enough disk space in {directory}: {free} bytes are available"
+        elif most < largest:
+            made.refusal += f": more than {most} bytes ({limits.max_ratio} times their own size)"
+        else:
+            made.refusal += f": more than {largest} bytes"
+        return made
+
+    def start_archive(self, path: str, unpacked: int = 0) -> None:
+        """Begin an archive; ArchiveError if the `unpacked` bytes that it announces are too many."""
+        self._archive_left = self.limits.most(os.path.getsize(path))
+        if unpacked > self.bytes_left:
+            raise ArchiveError(self.refusal)
+        if unpacked > self._archive_left:
+            raise self._ratio_error()
+
+    def _ratio_error(self) -> ArchiveError:
+        return ArchiveError(
+            f"it is more than {self.limits.max_ratio} times as large when unpacked "
+            "(limits.firmware_ratio)"
+        )
 
     def take_member(self) -> None:
         """Count one member."""
@@ -61,8 +135,11 @@ class Allowance:
     def take_bytes(self, count: int) -> None:
         """Count content that is about to be written."""
         self.bytes_left -= count
+        self._archive_left -= count
         if self.bytes_left < 0:
-            raise ArchiveError("the archives of the package are too large when unpacked")
+            raise ArchiveError(self.refusal)
+        if self._archive_left < 0:
+            raise self._ratio_error()
 
 
 def make_directory(path: str) -> None:
@@ -108,6 +185,10 @@ class Unpacker:
         self._destination = destination
         self._allowance = allowance
         self._links: dict[str, str] = {}
+
+    def start(self, path: str, unpacked: int = 0) -> None:
+        """Begin the archive at `path`, which announces `unpacked` bytes, 0 if it announces none."""
+        self._allowance.start_archive(path, unpacked)
 
     def add_directory(self, name: str) -> None:
         """Make a directory."""
@@ -186,7 +267,9 @@ def unzip(path: str, unpacker: Unpacker) -> None:
     """Unpack a ZIP archive."""
     try:
         with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
+            members = archive.infolist()
+            unpacker.start(path, sum(info.file_size for info in members))
+            for info in members:
                 _unzip_member(archive, info, unpacker)
         unpacker.finish()
     except (
@@ -222,6 +305,7 @@ def _unzip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, unpacker: Unp
 def untar(path: str, unpacker: Unpacker) -> None:
     """Unpack a tar archive; how it is compressed is detected."""
     try:
+        unpacker.start(path)
         with decompressed(path) as stream:
             for info in headers(stream):
                 match member_kind(info):
@@ -268,6 +352,7 @@ def _unpack_flat(path: str, unpacker: Unpacker, *formats: str) -> None:
     ffi, read = _libarchive()
     name = os.path.basename(path)
     try:
+        unpacker.start(path)
         # No filter: some of them run external programs.
         with open(path, "rb") as stream, read.new_archive_read(formats[0], "none") as archive:
             for other in formats[1:]:

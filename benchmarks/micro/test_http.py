@@ -18,7 +18,7 @@ REQUEST = (
     f"GET /{NAME} HTTP/1.1\r\nHost: provd.example\r\nUser-Agent: Acme A1 1.0 {mac(1)}\r\n"
     "Accept: */*\r\nX-Forwarded-For: 10.1.0.1\r\n\r\n"
 ).encode()
-FILE = CachedFile(f"/{NAME}", 50_000, 1_700_000_000_000_000_000, 1, bytes(50_000))
+FILE = CachedFile(f"/{NAME}", 50_000, 1_700_000_000_000_000_000, 1, bytes(50_000), etag=b'"tag"')
 
 
 @pytest.fixture

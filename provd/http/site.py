@@ -627,26 +627,8 @@ class PhoneResource(resource.Resource):
         path = self._plain_path(service, request)
         name = file_name(request.segments) if path is None else os.path.basename(path)
         self._pipeline.log_if_sensitive(loaded, name, request.client_address)
-        if path is not None:
-            # Whoever asks: what is served is fresh, and what was removed is back.
-            file = await self._files.find(path, device["id"] if device else None, loaded)
-            if request.is_lost():
-                return
-            if file is not None and not self._files.may_follow(file, service.plain_root, loaded):
-                self._finish(request, service.childNotFound, identified, _LINK)
-                return
-            if file is not None and self._hand_to_front(request, file, service):
-                self._send(request, b"", identified, size=file.size)
-                return
-            if file is not None:
-                # The way to just this file, however it was spelled.
-                below = os.path.relpath(path, service.plain_root)
-                request.segments = [os.fsencode(part) for part in below.split(os.sep)]
-            if file is not None or not os.path.lexists(path):
-                body = self._plain_body(service, request, file)
-                if body is not None:
-                    self._send(request, body, identified)
-                    return
+        if path is not None and await self._serve_plain(request, path, service, identified):
+            return
         preprocess = getattr(service, "path_preprocess", None)
         if preprocess is not None:
             with loaded.measured("path_preprocess"):
@@ -664,6 +646,33 @@ class PhoneResource(resource.Resource):
                 return
         with loaded.measured("http_service"):
             self._finish(request, target, identified)
+
+    async def _serve_plain(
+        self, request: PhoneHttpRequest, path: str, service: Any, identified: Identified
+    ) -> bool:
+        """Answer for a path below a plain directory, unless its service has to stream it."""
+        loaded, device = identified.loaded, identified.device
+        assert loaded is not None
+        # Whoever asks: what is served is fresh, and what was removed is back.
+        file = await self._files.find(path, device["id"] if device else None, loaded)
+        if request.is_lost():
+            return True
+        if file is not None and not self._files.may_follow(file, service.plain_root, loaded):
+            self._finish(request, service.childNotFound, identified, _LINK)
+            return True
+        if file is not None and self._hand_to_front(request, file, service):
+            self._send(request, b"", identified, size=file.size)
+            return True
+        if file is not None:
+            # The way to just this file, however it was spelled.
+            below = os.path.relpath(path, service.plain_root)
+            request.segments = [os.fsencode(part) for part in below.split(os.sep)]
+        if file is not None or not os.path.lexists(path):
+            body = self._plain_body(service, request, file)
+            if body is not None:
+                self._send(request, body, identified)
+                return True
+        return False
 
     async def _identify(self, request: PhoneHttpRequest, filename: str) -> Identified | None:
         """Tell whose request it is; None for a HEAD where that could make a device."""

@@ -519,16 +519,23 @@ class TftpServer(Service):
                 )
             except OSError:
                 return
-            if flags & socket.MSG_TRUNC:
-                self._note(peer[0], now, f"longer than {_MAX_REQUEST_BYTES} bytes")
+            local_ip, is_broadcast = _destination(ancillary)
+            if is_broadcast:
+                self._note(peer[0], now, "it was sent to a broadcast address")
                 continue
-            self._datagram_received(datagram, peer, _destination(ancillary), now)
+            if flags & socket.MSG_TRUNC:
+                # The field that was cut is worth nothing, those before it are whole.
+                datagram = datagram[: max(datagram.rfind(b"\0") + 1, 2)]
+            self._datagram_received(datagram, peer, local_ip, now)
 
     def _datagram_received(self, datagram: bytes, peer: Address, local_ip: str, now: float) -> None:
         try:
             received = packet.parse(datagram)
         except PacketError as exc:
             self._note(peer[0], now, str(exc))
+            if packet.is_request(datagram):
+                refusal = packet.error(ErrorCode.ILLEGAL_OPERATION, f"Malformed request: {exc}")
+                self._refuse(peer, local_ip, refusal)
             return
         if isinstance(received, packet.ReadRequest):
             self._read_requested(received, peer, local_ip, now)
@@ -668,9 +675,15 @@ def _close(file: BinaryFile) -> None:
         log.exception("closing a file served by TFTP failed")
 
 
-def _destination(ancillary: list[tuple[int, int, bytes]]) -> str:
-    """Return the local address that a datagram was sent to; for a broadcast, one of its network."""
+def _destination(ancillary: list[tuple[int, int, bytes]]) -> tuple[str, bool]:
+    """Return the local address to answer a datagram from, and whether it was sent to many hosts.
+
+    The kernel tells the destination of the header beside the address that an answer is to have as
+    its source (ip(7), IP_PKTINFO). They are the same unless the destination was a broadcast or
+    multicast address: no netmask has to be known for that.
+    """
     for level, kind, content in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
-            return socket.inet_ntoa(_PKTINFO.unpack_from(content)[1])
-    return "0.0.0.0"  # noqa: S104 - as a source, the address that the kernel picks
+            _, local, header = _PKTINFO.unpack_from(content)
+            return socket.inet_ntoa(local), local != header
+    return "0.0.0.0", False  # noqa: S104 - as a source, the address that the kernel picks

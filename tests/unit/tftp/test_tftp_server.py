@@ -5,6 +5,7 @@ import logging
 import os
 import select
 import socket
+import struct
 
 import pytest
 from twisted.internet.error import CannotListenError
@@ -436,14 +437,96 @@ def test_malformed_datagrams_are_logged_once_a_second_for_each_source(
     tftp = start(Files())
     client, other = phone(tftp), phone(tftp, "127.0.0.2")
     for _ in range(5):
-        client.send(b"\0\1nonsense")
+        client.send(b"\0\7nonsense")
     other.send(packet.ack(3))
     assert [record.args[0] for record in caplog.records] == ["127.0.0.1", "127.0.0.2"]
     reactor.pass_time(1)
-    client.send(b"\0\1" + bytes(3000))
+    client.send(b"\0\7" + bytes(3000))
     assert len(caplog.records) == 3
     assert client.received() is None
     assert other.received() is None
+
+
+@pytest.mark.parametrize(
+    "datagram", [b"\0\1", b"\0\1f", b"\0\1file\0", b"\0\2file", b"\0\1" + b"x" * 3000]
+)
+def test_rfc_1350_malformed_request_is_answered_with_an_error(start, phone, datagram):
+    files = Files()
+    client = phone(start(files))
+    client.send(datagram)
+    answer = client.received()
+    assert answer.code == packet.ErrorCode.ILLEGAL_OPERATION
+    assert answer.message.startswith(b"Malformed request: ")
+    assert client.tid == client.server
+    assert files.requests == []
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [b"octet", b"octet" + bytes(500), b"octet\0\xff\xfe", b"octet" + bytes(5000)],
+    ids=["no last NUL", "padded", "rubbish", "padded beyond what is read"],
+)
+def test_rfc_1350_padded_or_cut_request_is_served(start, phone, tail):
+    client = phone(start(Files()))
+    client.send(b"\0\1f\0" + tail)
+    assert client.received() == packet.Data(1, b"content")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"blksize\x001024",
+        b"blksize\x001024\0\0\0\0",
+        b"blksize\x001024\0rubbish",
+        b"\0\0blksize\x001024\0",
+        b"blksize\x001024\0BLKSIZE\x00512\0",
+        b"blksize\x001024\0" + b"x" * 5000,
+    ],
+    ids=["no last NUL", "padded", "rubbish", "padded before", "named twice", "too long"],
+)
+def test_rfc_2347_options_that_are_clear_are_agreed(start, phone, tail):
+    client = phone(start(Files()))
+    client.send(b"\0\1f\0octet\0" + tail)
+    assert client.received() == packet.OptionAck({b"blksize": b"1024"})
+
+
+def test_rfc_1123_request_to_a_broadcast_address_is_ignored(reactor, start, phone, caplog):
+    caplog.set_level(logging.INFO)
+    files = Files()
+    tftp = TftpServer(reactor, 0, "", files)
+    tftp.startService()
+    client = phone(tftp)
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    broadcast = ("127.255.255.255", tftp.port)
+    for datagram in (
+        packet.request(packet.Opcode.RRQ, b"f", OCTET),
+        packet.request(packet.Opcode.WRQ, b"f", OCTET),
+        b"\0\1malformed",
+    ):
+        client.send(datagram, broadcast)
+        assert client.received() is None
+    assert files.requests == []
+    assert "broadcast" in caplog.text
+    assert client.fetch() == b"content"
+    tftp.stopService()
+
+
+@pytest.mark.parametrize(
+    ("local", "header", "answer"),
+    [
+        ("192.0.2.1", "192.0.2.1", ("192.0.2.1", False)),
+        ("192.0.2.1", "192.0.2.255", ("192.0.2.1", True)),
+        ("192.0.2.1", "255.255.255.255", ("192.0.2.1", True)),
+        ("192.0.2.1", "224.0.1.75", ("192.0.2.1", True)),
+    ],
+)
+def test_rfc_1123_broadcast_is_told_from_the_destination_of_the_header(local, header, answer):
+    content = struct.pack("=I4s4s", 2, socket.inet_aton(local), socket.inet_aton(header))
+    assert server._destination([(socket.IPPROTO_IP, 8, content)]) == answer
+
+
+def test_unknown_destination_is_served_from_the_address_that_the_kernel_picks():
+    assert server._destination([]) == ("0.0.0.0", False)
 
 
 def test_noise_of_many_sources_takes_bounded_memory():

@@ -590,7 +590,7 @@ def test_silent_client_gets_four_copies_and_is_given_up(start, phone, reactor):
     tftp = start(files)
     client = phone(tftp)
     copies = [client.ask()]
-    reactor.pass_time(17)
+    reactor.pass_time(16)
     while (answer := client.received()) is not None:
         copies.append(answer)
     assert copies == [packet.Data(1, bytes(512))] * 4
@@ -598,8 +598,98 @@ def test_silent_client_gets_four_copies_and_is_given_up(start, phone, reactor):
     assert tftp.active == 0
     (result,) = files.results
     assert (result.ok, result.retransmissions, result.bytes_sent) == (False, 3, 0)
-    assert 16 <= result.seconds <= 16.2
+    assert 15 <= result.seconds <= 15.5
     assert tftp.retransmissions == 3
+
+
+def arrivals(client, reactor, seconds):
+    """When datagrams came to the client, to a tenth of a second."""
+    times = []
+    for _ in range(round(seconds * 10)):
+        reactor.pass_time(0.1)
+        while client.received() is not None:
+            times.append(round(reactor.seconds(), 1))
+    return times
+
+
+def assert_about(times, expected):
+    """Each time may be two ticks late, as may all after it."""
+    assert len(times) == len(expected)
+    for time, sooner in zip(times, expected, strict=True):
+        assert sooner <= time <= sooner + 0.2 * len(times)
+
+
+def test_rfc_1123_interval_of_retransmission_doubles(start, phone, reactor):
+    client = phone(start(Files(bytes(2000))))
+    client.ask()
+    client.send(packet.ack(1))
+    assert client.received().block == 2
+    assert_about(arrivals(client, reactor, 25), [1, 3, 7, 15, 23])
+
+
+@pytest.mark.parametrize("seconds", [1, 3, 5])
+def test_rfc_2349_agreed_timeout_rules_copies_of_the_option_acknowledgement_and_of_blocks(
+    start, phone, reactor, seconds
+):
+    client = phone(start(Files(bytes(2000))))
+    options = {b"timeout": b"%d" % seconds}
+    assert client.ask(b"f", options) == packet.OptionAck(options)
+    (first,) = arrivals(client, reactor, seconds + 0.5)
+    assert seconds <= first <= seconds + 0.2
+    client.send(packet.ack(0))
+    client.received()
+    client.send(packet.ack(1))
+    client.received()
+    acknowledged = reactor.seconds()
+    (copy,) = arrivals(client, reactor, seconds + 0.5)
+    assert seconds <= copy - acknowledged <= seconds + 0.3
+
+
+def test_rfc_6298_window_is_not_sent_again_to_a_client_that_is_merely_slow(start, phone, reactor):
+    client = phone(start(Files(bytes(512 * 30))))
+    client.ask(b"f", {b"windowsize": b"8"})
+    client.send(packet.ack(0))
+    for last in (8, 16, 24):
+        assert [client.received().block for _ in range(8)] == list(range(last - 7, last + 1))
+        assert arrivals(client, reactor, 0.9) == []
+        client.send(packet.ack(last))
+
+
+@pytest.mark.parametrize("options", [None, {b"blksize": b"512"}, {b"windowsize": b"8"}])
+def test_rfc_1123_every_acknowledgement_sent_twice_brings_each_block_once(start, phone, options):
+    files = Files(bytes(512 * 50 + 1))
+    client = phone(start(files))
+    answer = client.ask(b"f", options)
+    blocks = []
+    while answer is not None:
+        number = 0 if isinstance(answer, packet.OptionAck) else answer.block
+        blocks.append(number)
+        if number == 51 or (number % 8 == 0 or b"windowsize" not in (options or {})):
+            client.sock.sendto(packet.ack(number), client.tid)
+            client.send(packet.ack(number))
+        answer = client.received()
+    assert blocks == ([0] if options else []) + list(range(1, 52))
+    assert [(result.ok, result.retransmissions) for result in files.results] == [(True, 0)]
+
+
+def test_rfc_1123_old_acknowledgements_bring_nothing(start, phone):
+    client = phone(start(Files(bytes(512 * 40))))
+    client.ask(b"f", {b"windowsize": b"4"})
+    for last in (0, 4, 8, 12):
+        client.send(packet.ack(last))
+        assert [client.received().block for _ in range(4)] == list(range(last + 1, last + 5))
+    for block in range(13):
+        client.send(packet.ack(block))
+    assert client.received() is None
+
+
+def test_rfc_7440_gap_in_a_window_is_filled_at_once(start, phone):
+    client = phone(start(Files(bytes(512 * 40))))
+    client.ask(b"f", {b"windowsize": b"8"})
+    client.send(packet.ack(0))
+    assert [client.received().block for _ in range(8)] == list(range(1, 9))
+    client.send(packet.ack(3))
+    assert [client.received().block for _ in range(8)] == list(range(4, 12))
 
 
 def test_no_timer_runs_without_requests(start, phone, reactor):
@@ -724,7 +814,7 @@ def test_failed_send_is_a_lost_datagram(start, phone, reactor, monkeypatch, code
     monkeypatch.setattr(server.socket, "socket", Socket)
     assert client.ask() is None
     Socket.fails = False
-    reactor.pass_time(4.1)
+    reactor.pass_time(1.2)
     assert client.received() == packet.Data(1, b"content")
 
 
@@ -805,6 +895,7 @@ def test_stopping_ends_what_does_not_end_itself(start, phone, reactor):
     assert not stopped.called
     reactor.pass_time(0.2)
     assert stopped.called
+    assert client.received() == packet.Data(1, bytes(512))  # sent again meanwhile
     assert client.received() == error(0, b"service unavailable")
     assert [result.error for result in files.results] == ["the server stops"]
 

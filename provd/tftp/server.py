@@ -40,7 +40,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from provd.errors import PacketError
-from provd.tftp import packet
+from provd.tftp import netascii, packet
 from provd.tftp.packet import ErrorCode
 from provd.tftp.transfer import Abort, Action, Finish, Limits, ReadTransfer, Send
 
@@ -48,10 +48,14 @@ log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 
+OCTET = b"octet"
+NETASCII = b"netascii"
+
 ANSWER_SECONDS = 30.0
 """How long a handler may take to answer a request."""
 
 _TICK_SECONDS = 0.1
+_MAX_BYTES_TO_COUNT = 256 * 1024
 _EVENTS_PER_WAKEUP = 64
 _REQUESTS_PER_WAKEUP = 16
 _MAX_REQUEST_BYTES = 2048
@@ -315,10 +319,22 @@ class _Exchange:
             self._on_no_socket(exc)
             self.end(f"no socket: {exc}", packet.error(ErrorCode.UNDEFINED, "too many transfers"))
             return
+        self._step(self._begin, self._seconds())
+
+    def _begin(self, now: float) -> Action:
+        assert self._file is not None
         options = self.request.options
-        size = _remaining_bytes(file) if b"tsize" in options else None
-        self.transfer = ReadTransfer(file.read, size, options, self._limits)
-        self._step(self.transfer.start, self._seconds())
+        read = self._file.read
+        size = _remaining_bytes(self._file) if b"tsize" in options else None
+        if self.request.mode.lower() == NETASCII:
+            read = netascii.encoded(read)
+            if size is not None:
+                # Only translating tells the size on the wire: large files are sent without.
+                content = read(size * 2) if size <= _MAX_BYTES_TO_COUNT else None
+                size = None if content is None else len(content)
+                read = read if content is None else io.BytesIO(content).read
+        self.transfer = ReadTransfer(read, size, options, self._limits)
+        return self.transfer.start(now)
 
     def _open_socket(self) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -559,7 +575,7 @@ class TftpServer(Service):
             return
         if self.handler is None:
             refusal = "service unavailable"
-        elif request.mode.lower() != b"octet":
+        elif request.mode.lower() not in {OCTET, NETASCII}:
             refusal = "mode not supported"
         else:
             self._open_exchange(self.handler, request, peer, local_ip, now)

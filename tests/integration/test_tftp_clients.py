@@ -24,12 +24,15 @@ def content_of(size):
 class Files:
     def __init__(self):
         self.results = []
+        self.text = b""
 
     def handle_read_request(self, request, response):
         response.on_done = self.results.append
         name = request["packet"]["filename"].decode()
         if name.isdecimal():
             response.accept_bytes(content_of(int(name)))
+        elif name == "text":
+            response.accept_bytes(self.text)
         else:
             response.reject(1, "File not found")
 
@@ -83,6 +86,16 @@ async def test_tftp_hpa_fetches_a_file(tftp, files, tmp_path, size):
     await fetch_with_tftp(tftp, size, tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == content_of(size)
     assert [(result.ok, result.retransmissions) for result in await outcomes(files)] == [(True, 0)]
+
+
+@needs_tftp
+@pytest.mark.parametrize("content", [b"no line end", b"a\nb\r\nc\rd" * 1000, bytes(range(256)) * 9])
+@pytest_twisted.ensureDeferred
+async def test_tftp_hpa_fetches_a_file_in_its_default_mode(tftp, files, tmp_path, content):
+    files.text = content
+    await run("tftp", "-4", "127.0.0.1", str(tftp.port), "-c", "get", "text", str(tmp_path / "got"))
+    assert (tmp_path / "got").read_bytes() == content
+    assert [result.ok for result in await outcomes(files)] == [True]
 
 
 @needs_atftp

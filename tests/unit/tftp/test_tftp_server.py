@@ -373,8 +373,66 @@ def test_write_requests_are_refused(start, phone):
     assert client.received() == error(0, b"WRQ not supported")
 
 
-def test_other_modes_are_refused(start, phone):
-    assert phone(start(Files())).ask(mode=b"netascii") == error(0, b"mode not supported")
+@pytest.mark.parametrize("mode", [b"mail", b"", b"binary"])
+def test_other_modes_are_refused(start, phone, mode):
+    assert phone(start(Files())).ask(mode=mode) == error(0, b"mode not supported")
+
+
+@pytest.mark.parametrize("mode", [b"netascii", b"NetASCII"])
+def test_rfc_1350_netascii_content_without_line_ends_goes_as_it_is(start, phone, mode):
+    content = bytes(set(range(256)) - {10, 13})
+    assert phone(start(Files(content))).ask(mode=mode) == packet.Data(1, content)
+
+
+def test_rfc_764_netascii_line_ends_are_translated(start, phone):
+    client = phone(start(Files(b"a\nb\r\nc\r")))
+    assert client.ask(mode=b"netascii") == packet.Data(1, b"a\r\nb\r\0\r\nc\r\0")
+
+
+@pytest.mark.parametrize("size", [255, 256, 257, 5000])
+def test_rfc_764_netascii_blocks_are_cut_after_translation(start, phone, size):
+    files = Files()
+    file = File(b"\n" * size)
+    files.answer = lambda response: response.accept(file)
+    client = phone(start(files))
+    content = b""
+    answer = client.ask(mode=b"netascii")
+    while answer is not None:
+        content += answer.payload
+        client.send(packet.ack(answer.block))
+        answer = client.received()
+    assert content == b"\r\n" * size
+    assert file.closed
+    assert files.results[0].ok
+    assert files.results[0].bytes_sent == 2 * size
+
+
+def test_rfc_2349_netascii_size_is_that_of_what_is_sent(start, phone):
+    client = phone(start(Files(b"a\nb\n")))
+    assert client.ask(options={b"tsize": b"0"}, mode=b"netascii") == packet.OptionAck(
+        {b"tsize": b"6"}
+    )
+    client.send(packet.ack(0))
+    assert client.received() == packet.Data(1, b"a\r\nb\r\n")
+
+
+def test_rfc_2349_netascii_size_of_a_large_file_is_not_told(start, phone):
+    content = b"\n" * (server._MAX_BYTES_TO_COUNT + 1)
+    client = phone(start(Files(content)))
+    answer = client.ask(options={b"tsize": b"0", b"blksize": b"1024"}, mode=b"netascii")
+    assert answer == packet.OptionAck({b"blksize": b"1024"})
+    client.send(packet.ack(0))
+    assert client.received() == packet.Data(1, b"\r\n" * 512)
+
+
+def test_netascii_file_that_cannot_be_read_is_an_internal_error(start, phone, caplog):
+    files = Files()
+    file = File(b"\n" * 2000, good_reads=0)
+    files.answer = lambda response: response.accept(file)
+    client = phone(start(files))
+    answer = client.ask(options={b"tsize": b"0"}, mode=b"netascii")
+    assert answer == error(0, b"Internal processing error")
+    assert file.closed
 
 
 def test_failing_handler_is_an_internal_error(start, phone, caplog):

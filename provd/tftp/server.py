@@ -14,9 +14,13 @@ request of the same address and port is that repetition and is ignored. After th
 new one, of a phone that rebooted and starts from the same port: it gets a transfer of its own, and
 the client ends the one it does not know with an error packet.
 
-At a limit of open requests, the server's or one source's, there is no answer: phones repeat their
-request and are served a moment later, while many take an error for an answer and give up. New
-requests are read after the packets of running transfers, which make room for them.
+At a limit of open requests a new one takes the place of one that its client has abandoned, as far
+as can be told. At a source's limit that is one of its own; at the server's limit it is one of the
+source that has most, if that has more than the new one's. So a source that begins reads and
+abandons them keeps nobody from being served, itself included. Where every transfer is under way
+there is no answer: phones repeat their request and are served a moment later, while many take an
+error for an answer and give up. New requests are read after the packets of running transfers, which
+make room for them.
 """
 
 import contextlib
@@ -27,7 +31,7 @@ import os
 import select
 import socket
 import struct
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -53,6 +57,10 @@ NETASCII = b"netascii"
 
 ANSWER_SECONDS = 30.0
 """How long a handler may take to answer a request."""
+
+NEVER_BEGUN_SECONDS = 1.0
+ABANDONED_SECONDS = 10.0
+"""At a limit, how long a client may be silent before its first ACK, and after it."""
 
 _TICK_SECONDS = 0.1
 _MAX_BYTES_TO_COUNT = 256 * 1024
@@ -244,6 +252,13 @@ class _Exchange:
         """Whether the client has seen our answer, so that it has no reason to ask again."""
         return self.transfer is not None and self.transfer.is_acknowledged
 
+    def is_abandoned(self, now: float) -> bool:
+        """Whether the client has not answered for so long that another may have its place."""
+        if self.transfer is None:
+            return False
+        seconds = ABANDONED_SECONDS if self.is_acknowledged else NEVER_BEGUN_SECONDS
+        return now >= self.transfer.progressed_at + seconds
+
     def read(self, now: float) -> None:
         """Handle one datagram that came to the transfer's socket."""
         assert self._sock is not None
@@ -425,7 +440,10 @@ class TftpServer(Service):
         self._sockets: _SocketSet | None = None
         self._exchanges: set[_Exchange] = set()
         self._latest: dict[tuple[Address, bytes], _Exchange] = {}
-        self._open_by_source: Counter[str] = Counter()
+        self._by_source: defaultdict[str, dict[_Exchange, None]] = defaultdict(dict)
+        """The open requests of each address, in their order."""
+        self._no_room_until = 0.0
+        """Before this time it is known that none can be ended for another."""
         self._tick_call: IDelayedCall | None = None
         self._drain_call: IDelayedCall | None = None
         self._drained: list[Deferred[None]] = []
@@ -566,12 +584,7 @@ class TftpServer(Service):
         latest = self._latest.get((peer, request.filename))
         if latest is not None and not latest.is_acknowledged:
             return
-        if len(self._exchanges) >= self._max_transfers:
-            if self._noise.allows("limit", now):
-                log.warning("%d TFTP requests are open, no more are taken", self._max_transfers)
-            return
-        if self._open_by_source.get(peer[0], 0) >= self._max_transfers_per_source:
-            self._note(peer[0], now, f"{self._max_transfers_per_source} requests are open already")
+        if not self._make_room(peer[0], now):
             return
         if self.handler is None:
             refusal = "service unavailable"
@@ -581,6 +594,35 @@ class TftpServer(Service):
             self._open_exchange(self.handler, request, peer, local_ip, now)
             return
         self._refuse(peer, local_ip, packet.error(ErrorCode.UNDEFINED, refusal))
+
+    def _make_room(self, source: str, now: float) -> bool:
+        """Return whether one more request of `source` may be open; another may be ended for it."""
+        own = len(self._by_source[source]) if source in self._by_source else 0
+        if own >= self._max_transfers_per_source:
+            if self._end_abandoned(source, now):
+                return True
+            self._note(source, now, f"{self._max_transfers_per_source} requests are open already")
+            return False
+        if len(self._exchanges) < self._max_transfers:
+            return True
+        if now >= self._no_room_until:
+            busiest = max(self._by_source, key=lambda each: len(self._by_source[each]))
+            if len(self._by_source[busiest]) > own:
+                if self._end_abandoned(busiest, now):
+                    return True
+                self._no_room_until = now + _TICK_SECONDS
+        if self._noise.allows("limit", now):
+            log.warning("%d TFTP requests are open, no more are taken", self._max_transfers)
+        return False
+
+    def _end_abandoned(self, source: str, now: float) -> bool:
+        """End the transfer of `source` that was abandoned longest ago; False if none was."""
+        abandoned = [each for each in self._by_source[source] if each.is_abandoned(now)]
+        if not abandoned:
+            return False
+        abandoned.sort(key=lambda each: each.is_acknowledged)
+        abandoned[0].end("given up for a newer request")
+        return True
 
     def _open_exchange(
         self,
@@ -605,7 +647,7 @@ class TftpServer(Service):
         )
         self._exchanges.add(exchange)
         self._latest[peer, request.filename] = exchange
-        self._open_by_source[peer[0]] += 1
+        self._by_source[peer[0]][exchange] = None
         self._ensure_tick()
         fields = {
             "opcode": b"\0\1",
@@ -625,10 +667,10 @@ class TftpServer(Service):
         key = (exchange.peer, exchange.request.filename)
         if self._latest.get(key) is exchange:
             del self._latest[key]
-        source = exchange.peer[0]
-        self._open_by_source[source] -= 1
-        if not self._open_by_source[source]:
-            del self._open_by_source[source]
+        of_source = self._by_source[exchange.peer[0]]
+        del of_source[exchange]
+        if not of_source:
+            del self._by_source[exchange.peer[0]]
         if result.ok:
             self.transfers_finished += 1
         elif exchange.transfer is not None:

@@ -110,6 +110,8 @@ class ReadTransfer:
     windowsize: int = attrs.field(init=False, default=1)
     deadline: float = attrs.field(init=False, default=0.0)
     """When `timer_fired` is to be called."""
+    progressed_at: float = attrs.field(init=False, default=0.0)
+    """When the client acknowledged new blocks last, at first the start."""
     retransmissions: int = attrs.field(init=False, default=0)
     """Datagrams that were sent again."""
 
@@ -134,7 +136,6 @@ class ReadTransfer:
     """Whether the client has repeated itself since the window was sent last."""
     _at_end: bool = attrs.field(init=False, default=False)
     _payload_bytes: int = attrs.field(init=False, default=0)
-    _sent_at: float = attrs.field(init=False, default=0.0)
     _copied_at: float = attrs.field(init=False, default=0.0)
     """When the clock sent the window again."""
     _agreed_timeout: float | None = attrs.field(init=False, default=None)
@@ -198,7 +199,7 @@ class ReadTransfer:
         if now < self.deadline:
             return None
         if self._tries >= MIN_COPIES and (
-            not self.is_acknowledged or now >= self._sent_at + MAX_SILENCE
+            not self.is_acknowledged or now >= self.progressed_at + MAX_SILENCE
         ):
             return Abort("no answer from the client")
         self._tries += 1
@@ -260,7 +261,7 @@ class ReadTransfer:
     def _advance(self, advance: int, now: float) -> Action | None:
         window = self._window
         if advance > self._copied:
-            self._measure(now - self._sent_at)
+            self._measure(now - self.progressed_at)
         elif now - self._copied_at <= self._usual_round_trip:
             self._interval = self._first_interval
         self._acked += advance
@@ -286,7 +287,7 @@ class ReadTransfer:
     def _progress(self, now: float) -> None:
         self._tries = 1
         self._is_waiting = False
-        self._sent_at = now
+        self.progressed_at = now
         self.deadline = now + self._interval
 
     def _measure(self, sample: float) -> None:

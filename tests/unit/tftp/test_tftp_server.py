@@ -813,6 +813,68 @@ def test_source_over_its_limit_waits_and_others_do_not(start, phone, caplog):
     assert isinstance(clients[2].ask(), packet.Data)
 
 
+def test_two_thousand_abandoned_reads_keep_no_other_source_from_being_served(start, phone, reactor):
+    tftp = start(Files(bytes(2000)))
+    hostile, other, local = phone(tftp), phone(tftp, "127.0.0.2"), phone(tftp)
+    for number in range(2000):
+        hostile.send(packet.request(packet.Opcode.RRQ, b"%d" % number, OCTET), hostile.server)
+        if number % 100 == 0:
+            assert len(other.fetch()) == 2000
+    assert tftp.active == 256
+    reactor.pass_time(1)
+    assert len(local.fetch()) == 2000  # behind the same address
+    assert len(other.fetch()) == 2000
+
+
+def test_abandoned_reads_make_room_one_by_one_and_running_ones_stay(start, phone, reactor):
+    files = Files(bytes(2000))
+    tftp = start(files, max_transfers_per_source=3)
+    running, abandoned, stalled, late = (phone(tftp) for _ in range(4))
+    stalled.ask()
+    stalled.send(packet.ack(1))
+    running.ask()
+    abandoned.ask()
+    running.send(packet.ack(1))
+    reactor.pass_time(0.5)
+    assert late.ask() is None
+    reactor.pass_time(0.6)
+    assert isinstance(late.ask(), packet.Data)
+    late.send(packet.ack(1))
+    assert [result.error for result in files.results] == ["given up for a newer request"]
+    running.send(packet.ack(2))
+    reactor.pass_time(9)
+    running.send(packet.ack(3))
+    assert isinstance(phone(tftp).ask(), packet.Data)
+    assert [result.blocks for result in files.results] == [0, 1]  # `running` has three
+    running.send(packet.ack(4))
+    assert files.results[-1].ok
+
+
+def test_waiting_handlers_are_never_ended_for_another(start, phone, reactor):
+    files = Files()
+    files.answer = files.later
+    tftp = start(files, max_transfers_per_source=1)
+    phone(tftp).ask()
+    reactor.pass_time(20)
+    phone(tftp).ask()
+    assert len(files.requests) == 1
+
+
+def test_full_server_ends_an_abandoned_read_of_the_source_that_has_most(start, phone, reactor):
+    files = Files(bytes(2000))
+    tftp = start(files, max_transfers=3)
+    for address in ("127.0.0.2", "127.0.0.3", "127.0.0.2"):
+        phone(tftp, address).ask()
+    reactor.pass_time(1)
+    assert isinstance(phone(tftp, "127.0.0.4").ask(), packet.Data)
+    (gone,) = files.results
+    assert gone.error == "given up for a newer request"
+    assert sorted(tftp._by_source) == ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
+    reactor.pass_time(1)
+    assert phone(tftp, "127.0.0.2").ask() is None  # it has one already, and nobody has more
+    assert isinstance(phone(tftp, "127.0.0.5").ask(), packet.Data)
+
+
 def test_acknowledgements_are_read_before_new_requests(reactor, start, phone):
     tftp = start(Files(), max_transfers_per_source=1)
     first, second = phone(tftp), phone(tftp)
@@ -900,7 +962,7 @@ def test_many_transfers_leave_no_descriptor(start, phone):
         assert len(client.fetch()) == 1000
     assert open_descriptors() == before
     assert tftp._latest == {}
-    assert tftp._open_by_source == {}
+    assert tftp._by_source == {}
 
 
 def test_a_failure_while_reading_one_socket_spares_the_others(start, phone, monkeypatch, caplog):

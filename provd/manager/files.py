@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from provd.plugin.files import resolve
+from provd.plugin.paths import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,6 +103,11 @@ class Files:
     def resolve(root: str, segments: Sequence[str]) -> str | None:
         """Return the path of `segments` below `root`, None where they would leave it."""
         return resolve(root, segments)
+
+    @staticmethod
+    def is_inside(path: str, root: str, loaded: LoadedPlugin) -> bool:
+        """Tell whether no link leads from `path` out of `root` and the plugin's own directory."""
+        return is_inside(path, (root, loaded.directory))
 
     def find_now(self, path: str, device_id: str | None) -> CachedFile | None:
         """Return the file if it may be served without waiting; `device_id` is known to be fresh."""

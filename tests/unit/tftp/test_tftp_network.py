@@ -214,6 +214,17 @@ class MuteClient(ImpatientClient):
         return []
 
 
+class CountingClient(Client):
+    """It acknowledges every block whose number is a multiple of the window size, and gaps."""
+
+    def received(self, datagram):
+        answers = super().received(datagram)
+        self.since_ack = self.in_order % self.windowsize
+        if not answers and self.has_answer and not self.since_ack:
+            return [packet.ack(self.in_order)]
+        return answers
+
+
 @pytest.mark.parametrize("loss", [0.05, 0.1, 0.2])
 @pytest.mark.parametrize(
     ("make", "acknowledges_copies", "windowsize"),
@@ -227,6 +238,8 @@ class MuteClient(ImpatientClient):
         (MuteClient, True, 1),
         (MuteClient, True, 8),
         (MuteClient, True, 32),
+        (CountingClient, True, 8),
+        (CountingClient, True, 32),
     ],
 )
 def test_rfc_7440_ten_of_ten_files_pass_a_lossy_link(loss, windowsize, make, acknowledges_copies):

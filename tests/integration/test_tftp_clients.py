@@ -1,7 +1,11 @@
 """Real TFTP clients fetch files from our server."""
 
+import json
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import pytest_twisted
@@ -139,6 +143,20 @@ async def test_tftp_hpa_is_not_allowed_to_write(tftp, tmp_path):
         "tftp", "-4", "-m", "binary", "127.0.0.1", str(tftp.port), "-c", "put", str(source), "f"
     )
     assert "WRQ not supported" in done.stdout + done.stderr
+
+
+def test_rfc_1123_requests_to_broadcast_addresses_of_a_network_are_ignored():
+    namespace = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    if subprocess.run([*namespace, "ip", "link"], capture_output=True, check=False).returncode:
+        pytest.skip("network namespaces need root, or user namespaces, and iproute2")
+    done = subprocess.run(
+        [*namespace, sys.executable, Path(__file__).with_name("tftp_broadcast.py")],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    told = json.loads(done.stdout)
+    assert told == {"answered": ["10.213.8.1", "127.0.0.1"], "requests": 2}
 
 
 @needs_tftp

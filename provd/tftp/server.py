@@ -65,6 +65,8 @@ ABANDONED_SECONDS = 10.0
 _TICK_SECONDS = 0.1
 _MAX_BYTES_TO_COUNT = 256 * 1024
 _EVENTS_PER_WAKEUP = 64
+_TURN_SECONDS = 0.002
+_LINGER_MILLISECONDS = 1
 _REQUESTS_PER_WAKEUP = 16
 _MAX_REQUEST_BYTES = 2048
 _MAX_REPLY_BYTES = 1024
@@ -161,15 +163,33 @@ class ReadResponse:
         self.is_answered = True
 
 
+def _events_of(reactor: Any) -> "select.poll | None":
+    """Return what waits for any event of the reactor; None if it is of a kind that cannot tell."""
+    poller = getattr(reactor, "_poller", None)
+    if not isinstance(poller, select.epoll):
+        return None
+    events = select.poll()
+    events.register(poller.fileno(), select.POLLIN)
+    return events
+
+
 @implementer(IReadDescriptor)
 class _SocketSet:
-    """UDP sockets that the reactor watches as one reader."""
+    """UDP sockets that the reactor watches as one reader.
+
+    In lock step the next ACK comes some microseconds after the block, much sooner than the reactor
+    would look for it. So after serving transfers this waits a moment for any event of the whole
+    reactor, whose epoll set can itself be waited for. If more transfers are ready it serves them
+    at once; if something else is, it returns, as it does when a turn is over: timers are never
+    later for it than that.
+    """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[float], None]] = {}
         self._last = -1
+        self._any_event = _events_of(reactor)
         reactor.addReader(self)
 
     def add(
@@ -200,19 +220,34 @@ class _SocketSet:
         return "tftp"
 
     def doRead(self) -> None:
-        now = self._reactor.seconds()
-        ready = [descriptor for descriptor, _ in self._epoll.poll(0, _EVENTS_PER_WAKEUP)]
-        if self._last in ready:
-            ready.remove(self._last)
-            ready.append(self._last)
-        for descriptor in ready:
-            read = self._readers.get(descriptor)
-            if read is not None:
-                try:
-                    read(now)
-                except Exception:
-                    # Passed on, it would make the reactor drop the whole set.
-                    log.exception("reading a TFTP socket failed")
+        began = self._reactor.seconds()
+        now = began
+        while self._serve(now) and self._any_event is not None:
+            now = self._reactor.seconds()
+            if now >= began + _TURN_SECONDS or not self._any_event.poll(_LINGER_MILLISECONDS):
+                return
+
+    def _serve(self, now: float) -> bool:
+        """Serve what has datagrams; return whether it was transfers, and nothing but these."""
+        ready = self._epoll.poll(0, _EVENTS_PER_WAKEUP)
+        has_requests = False
+        for descriptor, _ in ready:
+            if descriptor == self._last:
+                has_requests = True
+            else:
+                self._read(descriptor, now)
+        if has_requests:
+            self._read(self._last, now)
+        return bool(ready) and not has_requests
+
+    def _read(self, descriptor: int, now: float) -> None:
+        read = self._readers.get(descriptor)
+        if read is not None:
+            try:
+                read(now)
+            except Exception:
+                # Passed on, it would make the reactor drop the whole set.
+                log.exception("reading a TFTP socket failed")
 
     def connectionLost(self, reason: Failure) -> None:
         """Do nothing: the sockets are the server's, which closes them when it stops."""
@@ -235,8 +270,6 @@ class _Exchange:
     _on_end: Callable[["_Exchange", TransferResult], None]
 
     response: ReadResponse = attrs.field(init=False)
-    deadline: float = attrs.field(init=False)
-    """When `expire` is to be called."""
     transfer: ReadTransfer | None = attrs.field(init=False, default=None)
     is_over: bool = attrs.field(init=False, default=False)
     _sock: socket.socket | None = attrs.field(init=False, default=None)
@@ -245,7 +278,12 @@ class _Exchange:
 
     def __attrs_post_init__(self) -> None:
         self.response = ReadResponse(self._decide)
-        self.deadline = self._started + ANSWER_SECONDS
+
+    @property
+    def deadline(self) -> float:
+        """When `expire` is to be called."""
+        transfer = self.transfer
+        return self._started + ANSWER_SECONDS if transfer is None else transfer.deadline
 
     @property
     def is_acknowledged(self) -> bool:
@@ -270,13 +308,17 @@ class _Exchange:
         if sender != self.peer:
             self._send_to_stranger(datagram, sender)
             return
+        block = packet.ack_block(datagram)
+        if block is not None:
+            self._step(self.transfer.ack_received, block, now)
+            if not self.is_over:
+                self._step(self.transfer.prepare)
+            return
         try:
             received = packet.parse(datagram)
         except PacketError:
             return
-        if isinstance(received, packet.Ack):
-            self._step(self.transfer.ack_received, received.block, now)
-        elif isinstance(received, packet.Error):
+        if isinstance(received, packet.Error):
             self._perform(self.transfer.error_received(received.code, received.message))
 
     def expire(self, now: float) -> None:
@@ -375,15 +417,12 @@ class _Exchange:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        match action:
-            case Send(datagrams):
-                self._send(datagrams)
-                assert self.transfer is not None
-                self.deadline = self.transfer.deadline
-            case Finish():
-                self.end(None)
-            case Abort(reason, datagram):
-                self.end(reason, datagram)
+        if isinstance(action, Send):
+            self._send(action.datagrams)
+        elif isinstance(action, Finish):
+            self.end(None)
+        else:
+            self.end(action.reason, action.datagram)
 
     def _send(self, datagrams: Sequence[bytes]) -> None:
         assert self._sock is not None

@@ -1038,3 +1038,118 @@ def test_stopping_twice_and_before_the_start_is_harmless(reactor, start, phone):
     reactor.pass_time(3.1)
     assert first.called
     assert second.called
+
+
+# Many transfers, one reader
+
+
+class EpollReactor(LoopbackReactor):
+    """As Twisted's, it watches its readers, and what else it has, by an epoll set."""
+
+    def __init__(self):
+        super().__init__()
+        self._poller = select.epoll()
+
+    def addReader(self, reader):
+        super().addReader(reader)
+        self._poller.register(reader.fileno(), select.EPOLLIN)
+
+    def removeReader(self, reader):
+        super().removeReader(reader)
+        self._poller.unregister(reader.fileno())
+
+
+@pytest.fixture
+def reading():
+    """An epoll reactor, a set of TFTP sockets on it, and a way to make sockets with a reader."""
+    reactor = EpollReactor()
+    sockets = server._SocketSet(reactor)
+    opened = []
+
+    def add(read, **keywords):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        opened.append(sock)
+        sock.bind(("127.0.0.1", 0))
+        sockets.add(sock, lambda now: read(sock.recv(100), sock.getsockname(), now), **keywords)
+        return sock.getsockname()
+
+    yield reactor, sockets, add
+    sockets.close()
+    reactor._poller.close()
+    for sock in opened:
+        sock.close()
+
+
+def test_acknowledgement_that_comes_at_once_is_read_in_the_same_turn(reading):
+    _reactor, sockets, add = reading
+    seen = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+
+        def read(datagram, address, now):
+            seen.append(datagram)
+            if len(seen) < 5:
+                sender.sendto(b"%d" % len(seen), address)
+
+        sender.sendto(b"0", add(read))
+        sockets.doRead()
+    assert seen == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_turn_ends_in_time_for_timers_however_many_acknowledgements_come(reading):
+    reactor, sockets, add = reading
+    seen = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+
+        def read(datagram, address, now):
+            seen.append(now)
+            reactor.advance(0.0005)
+            sender.sendto(b"again", address)
+
+        sender.sendto(b"first", add(read))
+        sockets.doRead()
+    assert 1 < len(seen) <= 5
+    assert seen[-1] < server._TURN_SECONDS
+
+
+def test_turn_ends_when_something_else_of_the_reactor_is_ready(reading):
+    reactor, sockets, add = reading
+    seen = []
+    reader, writer = os.pipe()
+    try:
+        reactor._poller.register(reader, select.EPOLLIN)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"0", add(lambda datagram, *_: seen.append(datagram)))
+            os.write(writer, b"x")
+            sockets.doRead()
+        assert seen == [b"0"]
+        assert reactor._poller.poll(0) == [(reader, select.EPOLLIN)]
+        reactor._poller.unregister(reader)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_turn_ends_after_requests_whose_handlers_may_have_something_to_do(reading):
+    _reactor, sockets, add = reading
+    seen = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+
+        def read(datagram, address, now):
+            seen.append(datagram)
+            sender.sendto(b"next", address)
+
+        sender.sendto(b"first", add(read, is_last=True))
+        sockets.doRead()
+        assert seen == [b"first"]
+        sockets.doRead()
+    assert seen == [b"first", b"next"]
+
+
+def test_repeated_acknowledgement_brings_the_next_copy_after_a_second(start, phone, reactor):
+    client = phone(start(Files(bytes(2000))))
+    client.ask()
+    client.send(packet.ack(1))
+    assert client.received().block == 2
+    assert len(arrivals(client, reactor, 1.5)) == 1
+    client.send(packet.ack(1))
+    assert_about(arrivals(client, reactor, 1.2), [2.5])

@@ -117,6 +117,48 @@ def test_errors_of_the_file_pass_through():
         ReadTransfer(read, None, {}, Limits()).start(0)
 
 
+def test_next_block_is_read_before_it_is_asked_for_in_lock_step():
+    content = io.BytesIO(b"x" * 1500)
+    transfer = ReadTransfer(content.read, None, {}, Limits())
+    transfer.start(0)
+    transfer.prepare()
+    assert content.tell() == 512  # a client that never answered costs no more
+    transfer.ack_received(1, 0)
+    transfer.prepare()
+    transfer.prepare()
+    assert content.tell() == 1500
+    assert sent(transfer.ack_received(2, 0)) == [packet.Data(3, b"x" * 476)]
+    transfer.prepare()
+    assert transfer.ack_received(3, 0) == Finish()
+    assert transfer.bytes_acknowledged == 1500
+
+
+def test_prepared_block_changes_nothing_but_the_time_of_reading():
+    content = bytes(range(256)) * 20
+    answers = []
+    for prepares in (False, True):
+        transfer = transfer_of(content)
+        log = [transfer.start(0)]
+        for event, now in [
+            (1, 0.1),
+            (1, 0.2),
+            (None, 5),
+            (2, 5.5),
+            (3, 6),
+            (2, 6),
+            (None, 9),
+            (4, 9),
+        ]:
+            if prepares:
+                transfer.prepare()
+            log.append(
+                transfer.timer_fired(now) if event is None else transfer.ack_received(event, now)
+            )
+            log.append(transfer.deadline)
+        answers.append(log)
+    assert answers[0] == answers[1]
+
+
 # RFC 1123 section 4.2.3.1
 
 

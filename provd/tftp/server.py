@@ -73,6 +73,8 @@ _MAX_REPLY_BYTES = 1024
 _RECEIVE_BUFFER_BYTES = 1024 * 1024
 _MAX_NOISY_SOURCES = 1024
 
+_UNREADABLE = "reading %r for %s failed"
+
 # Linux has these; Python 3.11 does not name the first.
 _IP_PKTINFO = 8
 _PKTINFO = struct.Struct("=I4s4s")  # interface, local address, address in the header
@@ -309,16 +311,28 @@ class _Exchange:
             self._send_to_stranger(datagram, sender)
             return
         block = packet.ack_block(datagram)
-        if block is not None:
-            self._step(self.transfer.ack_received, block, now)
-            if not self.is_over:
-                self._step(self.transfer.prepare)
+        if block is None:
+            self._read_other(datagram)
             return
+        try:
+            action = self.transfer.ack_received(block, now)
+            if isinstance(action, Send):
+                self._send(action.datagrams)
+                self.transfer.prepare()
+                return
+        except Exception:
+            log.exception(_UNREADABLE, self.request.filename, self.peer[0])
+            action = _failed_read()
+        if action is not None:
+            self._perform(action)
+
+    def _read_other(self, datagram: bytes) -> None:
         try:
             received = packet.parse(datagram)
         except PacketError:
             return
         if isinstance(received, packet.Error):
+            assert self.transfer is not None
             self._perform(self.transfer.error_received(received.code, received.message))
 
     def expire(self, now: float) -> None:
@@ -403,16 +417,12 @@ class _Exchange:
             raise
         return sock
 
-    def _step(self, method: Callable[..., Action | None], *args: float) -> None:
+    def _step(self, method: Callable[[float], Action | None], now: float) -> None:
         try:
-            action = method(*args)
+            action = method(now)
         except Exception:
-            # The machine itself raises nothing: this is the file, maybe one of a plugin's making.
-            log.exception("reading %r for %s failed", self.request.filename, self.peer[0])
-            action = Abort(
-                "reading the file failed",
-                packet.error(ErrorCode.UNDEFINED, "Internal processing error"),
-            )
+            log.exception(_UNREADABLE, self.request.filename, self.peer[0])
+            action = _failed_read()
         if action is not None:
             self._perform(action)
 
@@ -763,6 +773,12 @@ def _remaining_bytes(file: Any) -> int | None:
     except (AttributeError, OSError, TypeError, ValueError):
         return None
     return int(end - position)
+
+
+def _failed_read() -> Abort:
+    """Return the end of a transfer whose file, maybe one of a plugin's making, raises."""
+    datagram = packet.error(ErrorCode.UNDEFINED, "Internal processing error")
+    return Abort("reading the file failed", datagram)
 
 
 def _close(file: BinaryFile) -> None:

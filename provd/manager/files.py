@@ -141,6 +141,11 @@ class Files:
         # Nearly always there is no link, and the lookup kept to the directory.
         return file.real_path == file.path or is_inside(file.real_path, (root, loaded.directory))
 
+    @staticmethod
+    def is_inside(path: str, root: str, loaded: LoadedPlugin) -> bool:
+        """Tell whether no link leads from `path` out of `root` and the plugin's own directory."""
+        return is_inside(path, (root, loaded.directory))
+
     def find_now(self, path: str, device_id: str | None) -> CachedFile | None:
         """Return the file if it may be served without waiting; `device_id` is known to be fresh."""
         owner = self._manager.owner(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 from twisted.web import resource, static
 
 from provd.logs import escape
+from provd.plugin.paths import is_inside, roots_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +115,10 @@ class TFTPFileService:
         if path is None:
             logger.info("TFTP file name %s leaves the served directory", escape(name))
             response.reject(ERR_FNF, "Invalid filename")
+            return
+        if not is_inside(path, roots_of(self._path)):
+            logger.info("TFTP file name %s is a link out of the served directory", escape(name))
+            response.reject(ERR_FNF, "File not found")
             return
         try:
             stream = open(path, "rb")  # noqa: SIM115 - the server closes it

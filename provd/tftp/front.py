@@ -80,8 +80,12 @@ class TftpFront:
             return False
         root = getattr(loaded.plugin.tftp_service, "plain_root", None)
         path = self._path(root, request["packet"]["filename"])
-        file = self._files.find_now(path, device["id"]) if path is not None else None
+        if root is None or path is None:
+            return False
+        file = self._files.find_now(path, device["id"])
         if file is None or file.content is None:
+            return False
+        if not self._files.is_inside(path, root, loaded):
             return False
         self._pipeline.log_if_sensitive(loaded, filename, request["address"][0])
         self._watch(request, response, identified, started)
@@ -122,9 +126,14 @@ class TftpFront:
             response.reject(ERR_FNF, "Nowhere to route this request")
             return
         self._pipeline.log_if_sensitive(loaded, filename, ip)
-        path = self._path(getattr(service, "plain_root", None), request["packet"]["filename"])
+        root = getattr(service, "plain_root", None)
+        path = self._path(root, request["packet"]["filename"])
         self._watch(request, response, identified, started)
-        if path is not None:
+        if root is not None and path is not None:
+            if not self._files.is_inside(path, root, loaded):
+                logger.info("%s is a link out of plugin %s, it is not followed", path, loaded.id)
+                response.reject(ERR_FNF, "File not found")
+                return
             file = await self._files.find(path, device["id"] if device else None, loaded)
             if file is not None and file.content is not None:
                 response.accept_bytes(file.content)

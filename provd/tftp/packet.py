@@ -2,8 +2,11 @@
 
 Formats: RFC 1350 section 5, and RFC 2347 for options and their acknowledgement.
 
-- Requests are NUL-terminated fields: file name, mode, then pairs of option name and value. Fewer
-  than two fields, an odd number, a missing last NUL or an option given twice make it malformed.
+- Requests are NUL-terminated fields: file name, mode, then pairs of option name and value. Boot
+  ROMs pad them and forget the last NUL, so what is clear is taken: an empty name is padding, the
+  last field may end with the datagram, a name without a value is dropped, and of an option given
+  twice the first counts (its acknowledgement tells the client which). A request without a mode is
+  malformed.
 - Option names compare without case (RFC 2347), so they are lowered here and nowhere else. File
   name, mode and values stay the bytes that came.
 - Bytes after the block number of an ACK, or a missing NUL after an error message, are let through:
@@ -129,6 +132,14 @@ def ack(block: int) -> bytes:
     return _header(4, block & 0xFFFF)
 
 
+def ack_block(datagram: bytes) -> int | None:
+    """Return the block number of an ACK, None for any other datagram."""
+    if len(datagram) < 4:
+        return None
+    opcode, block = _read_header(datagram)
+    return block if opcode == 4 else None
+
+
 def error(code: int, message: str | bytes) -> bytes:
     """Return an ERROR packet; NUL bytes of the message, which would end it early, are left out."""
     if isinstance(message, str):
@@ -151,10 +162,15 @@ def request(
     return b"\0%c" % opcode + b"".join(b"%b\0" % field for field in fields)
 
 
+def is_request(datagram: bytes) -> bool:
+    """Tell whether a datagram, malformed or not, wants to be a request."""
+    return datagram.startswith((b"\0\1", b"\0\2"))
+
+
 def _parse_fields(datagram: bytes) -> list[bytes]:
     fields = datagram[2:].split(b"\0")
-    if fields.pop():
-        raise PacketError("the last field does not end with NUL")
+    if not fields[-1]:
+        fields.pop()
     return fields
 
 
@@ -166,12 +182,13 @@ def _parse_request(datagram: bytes) -> tuple[bytes, bytes, dict[bytes, bytes]]:
 
 
 def _parse_options(fields: list[bytes]) -> dict[bytes, bytes]:
-    if len(fields) % 2:
-        raise PacketError("an option has a name and no value")
     options: dict[bytes, bytes] = {}
-    for name, value in zip(fields[::2], fields[1::2], strict=True):
-        key = name.lower()
-        if key in options:
-            raise PacketError(f"option {key[:32]!r} is given twice")
-        options[key] = value
+    rest = iter(fields)
+    for name in rest:
+        if not name:
+            continue
+        value = next(rest, None)
+        if value is None:
+            break
+        options.setdefault(name.lower(), value)
     return options

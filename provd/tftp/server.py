@@ -14,9 +14,13 @@ request of the same address and port is that repetition and is ignored. After th
 new one, of a phone that rebooted and starts from the same port: it gets a transfer of its own, and
 the client ends the one it does not know with an error packet.
 
-At a limit of open requests, the server's or one source's, there is no answer: phones repeat their
-request and are served a moment later, while many take an error for an answer and give up. New
-requests are read after the packets of running transfers, which make room for them.
+At a limit of open requests a new one takes the place of one that its client has abandoned, as far
+as can be told. At a source's limit that is one of its own; at the server's limit it is one of the
+source that has most, if that has more than the new one's. So a source that begins reads and
+abandons them keeps nobody from being served, itself included. Where every transfer is under way
+there is no answer: phones repeat their request and are served a moment later, while many take an
+error for an answer and give up. New requests are read after the packets of running transfers, which
+make room for them.
 """
 
 import contextlib
@@ -27,7 +31,7 @@ import os
 import select
 import socket
 import struct
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -40,7 +44,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from provd.errors import PacketError
-from provd.tftp import packet
+from provd.tftp import netascii, packet
 from provd.tftp.packet import ErrorCode
 from provd.tftp.transfer import Abort, Action, Finish, Limits, ReadTransfer, Send
 
@@ -48,16 +52,28 @@ log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 
+OCTET = b"octet"
+NETASCII = b"netascii"
+
 ANSWER_SECONDS = 30.0
 """How long a handler may take to answer a request."""
 
+NEVER_BEGUN_SECONDS = 1.0
+ABANDONED_SECONDS = 10.0
+"""At a limit, how long a client may be silent before its first ACK, and after it."""
+
 _TICK_SECONDS = 0.1
+_MAX_BYTES_TO_COUNT = 256 * 1024
 _EVENTS_PER_WAKEUP = 64
+_TURN_SECONDS = 0.002
+_LINGER_MILLISECONDS = 1
 _REQUESTS_PER_WAKEUP = 16
 _MAX_REQUEST_BYTES = 2048
 _MAX_REPLY_BYTES = 1024
 _RECEIVE_BUFFER_BYTES = 1024 * 1024
 _MAX_NOISY_SOURCES = 1024
+
+_UNREADABLE = "reading %r for %s failed"
 
 # Linux has these; Python 3.11 does not name the first.
 _IP_PKTINFO = 8
@@ -149,15 +165,33 @@ class ReadResponse:
         self.is_answered = True
 
 
+def _events_of(reactor: Any) -> "select.poll | None":
+    """Return what waits for any event of the reactor; None if it is of a kind that cannot tell."""
+    poller = getattr(reactor, "_poller", None)
+    if not isinstance(poller, select.epoll):
+        return None
+    events = select.poll()
+    events.register(poller.fileno(), select.POLLIN)
+    return events
+
+
 @implementer(IReadDescriptor)
 class _SocketSet:
-    """UDP sockets that the reactor watches as one reader."""
+    """UDP sockets that the reactor watches as one reader.
+
+    In lock step the next ACK comes some microseconds after the block, much sooner than the reactor
+    would look for it. So after serving transfers this waits a moment for any event of the whole
+    reactor, whose epoll set can itself be waited for. If more transfers are ready it serves them
+    at once; if something else is, it returns, as it does when a turn is over: timers are never
+    later for it than that.
+    """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._epoll = select.epoll()
         self._readers: dict[int, Callable[[float], None]] = {}
         self._last = -1
+        self._any_event = _events_of(reactor)
         reactor.addReader(self)
 
     def add(
@@ -188,19 +222,34 @@ class _SocketSet:
         return "tftp"
 
     def doRead(self) -> None:
-        now = self._reactor.seconds()
-        ready = [descriptor for descriptor, _ in self._epoll.poll(0, _EVENTS_PER_WAKEUP)]
-        if self._last in ready:
-            ready.remove(self._last)
-            ready.append(self._last)
-        for descriptor in ready:
-            read = self._readers.get(descriptor)
-            if read is not None:
-                try:
-                    read(now)
-                except Exception:
-                    # Passed on, it would make the reactor drop the whole set.
-                    log.exception("reading a TFTP socket failed")
+        began = self._reactor.seconds()
+        now = began
+        while self._serve(now) and self._any_event is not None:
+            now = self._reactor.seconds()
+            if now >= began + _TURN_SECONDS or not self._any_event.poll(_LINGER_MILLISECONDS):
+                return
+
+    def _serve(self, now: float) -> bool:
+        """Serve what has datagrams; return whether it was transfers, and nothing but these."""
+        ready = self._epoll.poll(0, _EVENTS_PER_WAKEUP)
+        has_requests = False
+        for descriptor, _ in ready:
+            if descriptor == self._last:
+                has_requests = True
+            else:
+                self._read(descriptor, now)
+        if has_requests:
+            self._read(self._last, now)
+        return bool(ready) and not has_requests
+
+    def _read(self, descriptor: int, now: float) -> None:
+        read = self._readers.get(descriptor)
+        if read is not None:
+            try:
+                read(now)
+            except Exception:
+                # Passed on, it would make the reactor drop the whole set.
+                log.exception("reading a TFTP socket failed")
 
     def connectionLost(self, reason: Failure) -> None:
         """Do nothing: the sockets are the server's, which closes them when it stops."""
@@ -223,8 +272,6 @@ class _Exchange:
     _on_end: Callable[["_Exchange", TransferResult], None]
 
     response: ReadResponse = attrs.field(init=False)
-    deadline: float = attrs.field(init=False)
-    """When `expire` is to be called."""
     transfer: ReadTransfer | None = attrs.field(init=False, default=None)
     is_over: bool = attrs.field(init=False, default=False)
     _sock: socket.socket | None = attrs.field(init=False, default=None)
@@ -233,12 +280,24 @@ class _Exchange:
 
     def __attrs_post_init__(self) -> None:
         self.response = ReadResponse(self._decide)
-        self.deadline = self._started + ANSWER_SECONDS
+
+    @property
+    def deadline(self) -> float:
+        """When `expire` is to be called."""
+        transfer = self.transfer
+        return self._started + ANSWER_SECONDS if transfer is None else transfer.deadline
 
     @property
     def is_acknowledged(self) -> bool:
         """Whether the client has seen our answer, so that it has no reason to ask again."""
         return self.transfer is not None and self.transfer.is_acknowledged
+
+    def is_abandoned(self, now: float) -> bool:
+        """Whether the client has not answered for so long that another may have its place."""
+        if self.transfer is None:
+            return False
+        seconds = ABANDONED_SECONDS if self.is_acknowledged else NEVER_BEGUN_SECONDS
+        return now >= self.transfer.progressed_at + seconds
 
     def read(self, now: float) -> None:
         """Handle one datagram that came to the transfer's socket."""
@@ -251,13 +310,29 @@ class _Exchange:
         if sender != self.peer:
             self._send_to_stranger(datagram, sender)
             return
+        block = packet.ack_block(datagram)
+        if block is None:
+            self._read_other(datagram)
+            return
+        try:
+            action = self.transfer.ack_received(block, now)
+            if isinstance(action, Send):
+                self._send(action.datagrams)
+                self.transfer.prepare()
+                return
+        except Exception:
+            log.exception(_UNREADABLE, self.request.filename, self.peer[0])
+            action = _failed_read()
+        if action is not None:
+            self._perform(action)
+
+    def _read_other(self, datagram: bytes) -> None:
         try:
             received = packet.parse(datagram)
         except PacketError:
             return
-        if isinstance(received, packet.Ack):
-            self._step(self.transfer.ack_received, received.block, now)
-        elif isinstance(received, packet.Error):
+        if isinstance(received, packet.Error):
+            assert self.transfer is not None
             self._perform(self.transfer.error_received(received.code, received.message))
 
     def expire(self, now: float) -> None:
@@ -315,10 +390,22 @@ class _Exchange:
             self._on_no_socket(exc)
             self.end(f"no socket: {exc}", packet.error(ErrorCode.UNDEFINED, "too many transfers"))
             return
+        self._step(self._begin, self._seconds())
+
+    def _begin(self, now: float) -> Action:
+        assert self._file is not None
         options = self.request.options
-        size = _remaining_bytes(file) if b"tsize" in options else None
-        self.transfer = ReadTransfer(file.read, size, options, self._limits)
-        self._step(self.transfer.start, self._seconds())
+        read = self._file.read
+        size = _remaining_bytes(self._file) if b"tsize" in options else None
+        if self.request.mode.lower() == NETASCII:
+            read = netascii.encoded(read)
+            if size is not None:
+                # Only translating tells the size on the wire: large files are sent without.
+                content = read(size * 2) if size <= _MAX_BYTES_TO_COUNT else None
+                size = None if content is None else len(content)
+                read = read if content is None else io.BytesIO(content).read
+        self.transfer = ReadTransfer(read, size, options, self._limits)
+        return self.transfer.start(now)
 
     def _open_socket(self) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -330,29 +417,22 @@ class _Exchange:
             raise
         return sock
 
-    def _step(self, method: Callable[..., Action | None], *args: float) -> None:
+    def _step(self, method: Callable[[float], Action | None], now: float) -> None:
         try:
-            action = method(*args)
+            action = method(now)
         except Exception:
-            # The machine itself raises nothing: this is the file, maybe one of a plugin's making.
-            log.exception("reading %r for %s failed", self.request.filename, self.peer[0])
-            action = Abort(
-                "reading the file failed",
-                packet.error(ErrorCode.UNDEFINED, "Internal processing error"),
-            )
+            log.exception(_UNREADABLE, self.request.filename, self.peer[0])
+            action = _failed_read()
         if action is not None:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        match action:
-            case Send(datagrams):
-                self._send(datagrams)
-                assert self.transfer is not None
-                self.deadline = self.transfer.deadline
-            case Finish():
-                self.end(None)
-            case Abort(reason, datagram):
-                self.end(reason, datagram)
+        if isinstance(action, Send):
+            self._send(action.datagrams)
+        elif isinstance(action, Finish):
+            self.end(None)
+        else:
+            self.end(action.reason, action.datagram)
 
     def _send(self, datagrams: Sequence[bytes]) -> None:
         assert self._sock is not None
@@ -409,7 +489,10 @@ class TftpServer(Service):
         self._sockets: _SocketSet | None = None
         self._exchanges: set[_Exchange] = set()
         self._latest: dict[tuple[Address, bytes], _Exchange] = {}
-        self._open_by_source: Counter[str] = Counter()
+        self._by_source: defaultdict[str, dict[_Exchange, None]] = defaultdict(dict)
+        """The open requests of each address, in their order."""
+        self._no_room_until = 0.0
+        """Before this time it is known that none can be ended for another."""
         self._tick_call: IDelayedCall | None = None
         self._drain_call: IDelayedCall | None = None
         self._drained: list[Deferred[None]] = []
@@ -519,16 +602,23 @@ class TftpServer(Service):
                 )
             except OSError:
                 return
-            if flags & socket.MSG_TRUNC:
-                self._note(peer[0], now, f"longer than {_MAX_REQUEST_BYTES} bytes")
+            local_ip, is_broadcast = _destination(ancillary)
+            if is_broadcast:
+                self._note(peer[0], now, "it was sent to a broadcast address")
                 continue
-            self._datagram_received(datagram, peer, _destination(ancillary), now)
+            if flags & socket.MSG_TRUNC:
+                # The field that was cut is worth nothing, those before it are whole.
+                datagram = datagram[: max(datagram.rfind(b"\0") + 1, 2)]
+            self._datagram_received(datagram, peer, local_ip, now)
 
     def _datagram_received(self, datagram: bytes, peer: Address, local_ip: str, now: float) -> None:
         try:
             received = packet.parse(datagram)
         except PacketError as exc:
             self._note(peer[0], now, str(exc))
+            if packet.is_request(datagram):
+                refusal = packet.error(ErrorCode.ILLEGAL_OPERATION, f"Malformed request: {exc}")
+                self._refuse(peer, local_ip, refusal)
             return
         if isinstance(received, packet.ReadRequest):
             self._read_requested(received, peer, local_ip, now)
@@ -543,21 +633,45 @@ class TftpServer(Service):
         latest = self._latest.get((peer, request.filename))
         if latest is not None and not latest.is_acknowledged:
             return
-        if len(self._exchanges) >= self._max_transfers:
-            if self._noise.allows("limit", now):
-                log.warning("%d TFTP requests are open, no more are taken", self._max_transfers)
-            return
-        if self._open_by_source.get(peer[0], 0) >= self._max_transfers_per_source:
-            self._note(peer[0], now, f"{self._max_transfers_per_source} requests are open already")
+        if not self._make_room(peer[0], now):
             return
         if self.handler is None:
             refusal = "service unavailable"
-        elif request.mode.lower() != b"octet":
+        elif request.mode.lower() not in {OCTET, NETASCII}:
             refusal = "mode not supported"
         else:
             self._open_exchange(self.handler, request, peer, local_ip, now)
             return
         self._refuse(peer, local_ip, packet.error(ErrorCode.UNDEFINED, refusal))
+
+    def _make_room(self, source: str, now: float) -> bool:
+        """Return whether one more request of `source` may be open; another may be ended for it."""
+        own = len(self._by_source[source]) if source in self._by_source else 0
+        if own >= self._max_transfers_per_source:
+            if self._end_abandoned(source, now):
+                return True
+            self._note(source, now, f"{self._max_transfers_per_source} requests are open already")
+            return False
+        if len(self._exchanges) < self._max_transfers:
+            return True
+        if now >= self._no_room_until:
+            busiest = max(self._by_source, key=lambda each: len(self._by_source[each]))
+            if len(self._by_source[busiest]) > own:
+                if self._end_abandoned(busiest, now):
+                    return True
+                self._no_room_until = now + _TICK_SECONDS
+        if self._noise.allows("limit", now):
+            log.warning("%d TFTP requests are open, no more are taken", self._max_transfers)
+        return False
+
+    def _end_abandoned(self, source: str, now: float) -> bool:
+        """End the transfer of `source` that was abandoned longest ago; False if none was."""
+        abandoned = [each for each in self._by_source[source] if each.is_abandoned(now)]
+        if not abandoned:
+            return False
+        abandoned.sort(key=lambda each: each.is_acknowledged)
+        abandoned[0].end("given up for a newer request")
+        return True
 
     def _open_exchange(
         self,
@@ -582,7 +696,7 @@ class TftpServer(Service):
         )
         self._exchanges.add(exchange)
         self._latest[peer, request.filename] = exchange
-        self._open_by_source[peer[0]] += 1
+        self._by_source[peer[0]][exchange] = None
         self._ensure_tick()
         fields = {
             "opcode": b"\0\1",
@@ -602,10 +716,10 @@ class TftpServer(Service):
         key = (exchange.peer, exchange.request.filename)
         if self._latest.get(key) is exchange:
             del self._latest[key]
-        source = exchange.peer[0]
-        self._open_by_source[source] -= 1
-        if not self._open_by_source[source]:
-            del self._open_by_source[source]
+        of_source = self._by_source[exchange.peer[0]]
+        del of_source[exchange]
+        if not of_source:
+            del self._by_source[exchange.peer[0]]
         if result.ok:
             self.transfers_finished += 1
         elif exchange.transfer is not None:
@@ -661,6 +775,12 @@ def _remaining_bytes(file: Any) -> int | None:
     return int(end - position)
 
 
+def _failed_read() -> Abort:
+    """Return the end of a transfer whose file, maybe one of a plugin's making, raises."""
+    datagram = packet.error(ErrorCode.UNDEFINED, "Internal processing error")
+    return Abort("reading the file failed", datagram)
+
+
 def _close(file: BinaryFile) -> None:
     try:
         file.close()
@@ -668,9 +788,15 @@ def _close(file: BinaryFile) -> None:
         log.exception("closing a file served by TFTP failed")
 
 
-def _destination(ancillary: list[tuple[int, int, bytes]]) -> str:
-    """Return the local address that a datagram was sent to; for a broadcast, one of its network."""
+def _destination(ancillary: list[tuple[int, int, bytes]]) -> tuple[str, bool]:
+    """Return the local address to answer a datagram from, and whether it was sent to many hosts.
+
+    The kernel tells the destination of the header beside the address that an answer is to have as
+    its source (ip(7), IP_PKTINFO). They are the same unless the destination was a broadcast or
+    multicast address: no netmask has to be known for that.
+    """
     for level, kind, content in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO:
-            return socket.inet_ntoa(_PKTINFO.unpack_from(content)[1])
-    return "0.0.0.0"  # noqa: S104 - as a source, the address that the kernel picks
+            _, local, header = _PKTINFO.unpack_from(content)
+            return socket.inet_ntoa(local), local != header
+    return "0.0.0.0", False  # noqa: S104 - as a source, the address that the kernel picks

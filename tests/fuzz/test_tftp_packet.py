@@ -6,7 +6,7 @@ from provd.tftp import packet
 from provd.tftp.transfer import Abort, Finish, Limits, ReadTransfer
 
 field = st.binary(max_size=40).map(lambda value: value.replace(b"\0", b""))
-options = st.dictionaries(field.map(bytes.lower), field, max_size=5)
+options = st.dictionaries(field.map(bytes.lower).filter(bool), field, max_size=5)
 datagrams = st.one_of(
     st.binary(max_size=600),
     st.builds(lambda opcode, rest: b"\0%c" % opcode + rest, st.integers(0, 8), st.binary()),
@@ -25,6 +25,18 @@ def test_any_bytes_give_a_packet_or_a_packet_error(datagram):
     except PacketError:
         return
     assert isinstance(parsed, packet.Packet)
+
+
+@given(datagrams, st.binary(max_size=40))
+def test_padding_changes_nothing_that_a_request_said(datagram, padding):
+    try:
+        parsed = packet.parse(datagram)
+    except PacketError:
+        return
+    if isinstance(parsed, packet.ReadRequest) and datagram.endswith(b"\0"):
+        padded = packet.parse(datagram + b"\0" + padding)
+        assert (padded.filename, padded.mode) == (parsed.filename, parsed.mode)
+        assert parsed.options.items() <= padded.options.items()
 
 
 @given(field, field, options)

@@ -456,6 +456,27 @@ def test_hostile_tftp_names_get_an_error_packet(daemon, served_root, name):
     check_alive(daemon)
 
 
+@pytest.mark.parametrize("size", [100, 1_000_000], ids=["kept in memory", "streamed"])
+def test_tftp_follows_links_inside_the_plugin_only(daemon, served_root, size):
+    device = daemon.device(mac="00:15:65:00:00:01")
+    daemon.put(f"/dev_mgr/devices/{device['id']}", {"device": {**device, "ip": TFTP_CLIENT}})
+    plugin = served_root.parent.parent
+    outside = daemon.state / f"outside-{size}.bin"
+    outside.write_bytes(b"o" * size)
+    own = plugin / f"own-{size}.bin"
+    own.write_bytes(b"i" * size)
+    (served_root / f"out-{size}").symlink_to(outside)
+    (served_root / f"in-{size}").symlink_to(own)
+    (served_root / f"folder-out-{size}").symlink_to(daemon.state)
+    with no_traceback_in_log(daemon):
+        for name in (f"out-{size}", f"folder-out-{size}/{outside.name}"):
+            for _ in range(2):
+                answer = tftp_answer(daemon, tftp_request(name.encode()))
+                assert answer == b"\0\5\0\1File not found\0"
+        answer = tftp_answer(daemon, tftp_request(f"in-{size}".encode()))
+    assert answer[:5] == b"\0\3\0\1i"
+
+
 def test_the_served_file_itself_is_there_over_tftp(daemon, served_root):
     device = daemon.device(mac="00:15:65:00:00:01")
     daemon.put(f"/dev_mgr/devices/{device['id']}", {"device": {**device, "ip": TFTP_CLIENT}})

@@ -1,7 +1,11 @@
 """Real TFTP clients fetch files from our server."""
 
+import json
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import pytest_twisted
@@ -24,12 +28,15 @@ def content_of(size):
 class Files:
     def __init__(self):
         self.results = []
+        self.text = b""
 
     def handle_read_request(self, request, response):
         response.on_done = self.results.append
         name = request["packet"]["filename"].decode()
         if name.isdecimal():
             response.accept_bytes(content_of(int(name)))
+        elif name == "text":
+            response.accept_bytes(self.text)
         else:
             response.reject(1, "File not found")
 
@@ -85,6 +92,16 @@ async def test_tftp_hpa_fetches_a_file(tftp, files, tmp_path, size):
     assert [(result.ok, result.retransmissions) for result in await outcomes(files)] == [(True, 0)]
 
 
+@needs_tftp
+@pytest.mark.parametrize("content", [b"no line end", b"a\nb\r\nc\rd" * 1000, bytes(range(256)) * 9])
+@pytest_twisted.ensureDeferred
+async def test_tftp_hpa_fetches_a_file_in_its_default_mode(tftp, files, tmp_path, content):
+    files.text = content
+    await run("tftp", "-4", "127.0.0.1", str(tftp.port), "-c", "get", "text", str(tmp_path / "got"))
+    assert (tmp_path / "got").read_bytes() == content
+    assert [result.ok for result in await outcomes(files)] == [True]
+
+
 @needs_atftp
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
@@ -126,6 +143,20 @@ async def test_tftp_hpa_is_not_allowed_to_write(tftp, tmp_path):
         "tftp", "-4", "-m", "binary", "127.0.0.1", str(tftp.port), "-c", "put", str(source), "f"
     )
     assert "WRQ not supported" in done.stdout + done.stderr
+
+
+def test_rfc_1123_requests_to_broadcast_addresses_of_a_network_are_ignored():
+    namespace = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    if subprocess.run([*namespace, "ip", "link"], capture_output=True, check=False).returncode:
+        pytest.skip("network namespaces need root, or user namespaces, and iproute2")
+    done = subprocess.run(
+        [*namespace, sys.executable, Path(__file__).with_name("tftp_broadcast.py")],
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    told = json.loads(done.stdout)
+    assert told == {"answered": ["10.213.8.1", "127.0.0.1"], "requests": 2}
 
 
 @needs_tftp

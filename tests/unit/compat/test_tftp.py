@@ -10,7 +10,7 @@ from provd.compat.servers.tftp import packet, service
 
 TEXT = st.binary(max_size=20).map(lambda value: value.replace(b"\0", b""))
 PAIR = st.binary(min_size=2, max_size=2)
-OPTIONS = st.dictionaries(TEXT.map(bytes.lower), TEXT)
+OPTIONS = st.dictionaries(TEXT.filter(bool).map(bytes.lower), TEXT)
 PACKETS = st.one_of(
     st.fixed_dictionaries(
         {

@@ -1,5 +1,6 @@
 """Services that hand out the files of a directory (contract: request processing §6)."""
 
+import logging
 import os
 
 import pytest
@@ -107,6 +108,18 @@ def test_what_cannot_be_opened_is_not_found(root, name):
 )
 def test_what_leads_outside_or_is_no_text_is_an_invalid_name(root, name):
     assert ask(TFTPFileService(root), name) == ("reject", ERR_FNF, "Invalid filename")
+
+
+def test_a_link_out_of_the_root_is_not_found_and_one_inside_is_followed(root, caplog):
+    caplog.set_level(logging.INFO)
+    os.symlink("a.cfg", os.path.join(root, "b.cfg"))
+    os.symlink("../secret", os.path.join(root, "out.cfg"))
+    os.symlink("../tftpboot-other", os.path.join(root, "folder"))
+    service = TFTPFileService(root)
+    assert ask(service, b"b.cfg") == ("accept", b"content")
+    assert ask(service, b"out.cfg") == ("reject", ERR_FNF, "File not found")
+    assert ask(service, b"folder/x") == ("reject", ERR_FNF, "File not found")
+    assert "out.cfg is a link out" in caplog.text
 
 
 def test_the_null_service_refuses_as_it_was_told():

@@ -17,24 +17,61 @@ def test_write_request_is_told_from_a_read_request():
 
 @pytest.mark.parametrize(
     "datagram",
-    [
-        b"",
-        b"\0\4\0",
-        b"\0\0ab",
-        b"\0\7ab",
-        b"\1\1f\0octet\0",
-        b"\0\1file\0",
-        b"\0\1file\0octet",
-        b"\0\1file\0octet\0blksize\0",
-        b"\0\1file\0octet\0blksize\x00512",
-        b"\0\1file\0octet\0blksize\x00512\0BLKSIZE\x00512\0",
-        b"\0\2file\0",
-        b"\0\6blksize\0",
-    ],
+    [b"", b"\0\4\0", b"\0\0ab", b"\0\7ab", b"\1\1f\0octet\0"],
 )
-def test_malformed_datagrams_raise_packet_error(datagram):
+def test_datagrams_that_are_no_packet_raise_packet_error(datagram):
     with pytest.raises(PacketError):
         packet.parse(datagram)
+    assert not packet.is_request(datagram)
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        b"\0\1",
+        b"\0\1f",
+        b"\0\1file",
+        b"\0\1file\0",
+        b"\0\2file\0",
+    ],
+)
+def test_rfc_1350_requests_without_a_mode_are_malformed_requests(datagram):
+    with pytest.raises(PacketError):
+        packet.parse(datagram)
+    assert packet.is_request(datagram)
+
+
+@pytest.mark.parametrize(
+    ("tail", "options"),
+    [
+        (b"octet", {}),
+        (b"octet\0\0\0\0\0\0\0", {}),
+        (b"octet\0blksize", {}),
+        (b"octet\0blksize\0", {}),
+        (b"octet\0blksize\x001428", {b"blksize": b"1428"}),
+        (b"octet\0blksize\x001428\0\0\0\0", {b"blksize": b"1428"}),
+        (b"octet\0blksize\x001428\0\xff\xfe\x17", {b"blksize": b"1428"}),
+        (b"octet\0blksize\x001428\0\xff\0\xfe\0", {b"blksize": b"1428", b"\xff": b"\xfe"}),
+        (b"octet\0\0blksize\x001428\0", {b"blksize": b"1428"}),
+        (b"octet\0x\0\0\0\0tsize\x000\0", {b"x": b"", b"tsize": b"0"}),
+        (b"octet\0blksize\x001428\0BLKSIZE\x00512\0", {b"blksize": b"1428"}),
+    ],
+)
+@pytest.mark.parametrize("opcode", [1, 2])
+def test_rfc_2347_what_is_clear_of_a_padded_or_cut_request_is_taken(opcode, tail, options):
+    kind = packet.ReadRequest if opcode == 1 else packet.WriteRequest
+    assert packet.parse(b"\0%cfile\0" % opcode + tail) == kind(b"file", b"octet", options)
+
+
+def test_option_acknowledgement_is_read_as_leniently():
+    assert packet.parse(b"\0\6blksize\0") == packet.OptionAck({})
+    assert packet.parse(b"\0\6tsize\x009\0\0\0") == packet.OptionAck({b"tsize": b"9"})
+
+
+def test_only_an_ack_has_an_acknowledged_block():
+    assert packet.ack_block(packet.ack(0x0102) + b"padding") == 0x0102
+    for datagram in (b"", b"\0\4\0", packet.data(1, b"x"), packet.error(4, "x"), b"\1\4\0\1"):
+        assert packet.ack_block(datagram) is None
 
 
 def test_ack_may_have_bytes_after_the_block_number():

@@ -660,9 +660,19 @@ class Daemon(service.MultiService):
             )
             synchronize.register_sync_service(synchronize.AsteriskAMISynchronizeService(client))
 
-    async def _neighbours(self, address: str) -> Sequence[Mapping[str, Any]]:
-        """Return the devices at an address, those of all tenants."""
-        return await self._manager.find_devices(Query(selector={"ip": address}), None)
+    async def _neighbours(
+        self, device: Mapping[str, Any], account: str | None, is_shared: bool
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return devices, of any tenant, that may run a device's account."""
+        if account is not None and is_shared:
+            selector = {"remote_state_sip_username": account}
+        elif account is not None and device.get("config"):
+            selector = {"config": device["config"]}
+        elif device.get("ip"):
+            selector = {"ip": device["ip"]}
+        else:
+            return ()
+        return await self._manager.find_devices(Query(selector=selector, limit=1000), None)
 
     async def _mac_of_caller(self, caller: Caller) -> str | None:
         """Return the MAC that a calling phone registered with at the PBX, if it told one."""

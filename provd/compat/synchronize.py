@@ -194,7 +194,8 @@ def notify(
         return defer.fail(SynchronizeException("there is no service to notify phones through"))
     peer, ip = device.get("remote_state_sip_username"), device.get("ip")
     notify_device = getattr(sync_service, "notify_device", None)
-    if notify_device is not None and (ip or (peer and not is_shared(peer))):
+    is_known = ip or device.get("mac") or (peer and not is_shared(peer))
+    if notify_device is not None and is_known:
         # It needs no thread, and all that is known of the phone to find it.
         logger.debug("device %s gets a NOTIFY %s", device.get("id"), event)
         work: defer.Deferred[Any] = defer.maybeDeferred(

@@ -37,6 +37,7 @@ _LONGEST_WAIT = 300.0
 _FORGIVEN_AFTER = 900.0
 _MAX_SOURCES = 10_000
 _MAX_CODE = 128
+_MAX_CALLERS = 1000
 
 
 @attrs.frozen
@@ -190,8 +191,14 @@ class Provisioning:
 
     async def _calling(self, heard: Caller, visible: Collection[str] | None) -> dict[str, Any]:
         """Return the device of the phone that calls, one of those at its address."""
-        query = Query(selector={"ip": heard.address})
-        found = await self._manager.find_devices(query, visible)
+        found = await self._manager.find_devices(
+            Query(selector={"ip": heard.address}, limit=_MAX_CALLERS), visible
+        )
+        if heard.account is not None:
+            # Of several phones behind one address, the last that asked has it in its device.
+            query = Query(selector={"remote_state_sip_username": heard.account}, limit=_MAX_CALLERS)
+            others = await self._manager.find_devices(query, visible)
+            found += [device for device in others if not device.get("ip")]
         if not found:
             raise DeviceNotFound(heard.address)
         mac = heard.name_mac
@@ -212,7 +219,7 @@ class Provisioning:
             raise DeviceNotFound(f"{heard.address}, account {heard.account}")
         if len(found) > 1:
             raise ProvisioningRefused(
-                f"more than one device has {heard.address}, and the call does not tell which"
+                f"more than one device may be at {heard.address}, and the call does not tell which"
             )
         return found[0]
 

@@ -232,8 +232,8 @@ class AmiNotifier:
             check_fields("a phone", [("account", phone.account or "")])
             if phone.address:
                 parse_address(phone.address)
-            elif not phone.account:
-                raise SynchronizeError("there is neither a SIP account nor an address")
+            elif not phone.account and not phone.mac:
+                raise SynchronizeError("there is neither a SIP account nor a MAC nor an address")
             lines = [("Variable", format_variable(name, value)) for name, value in headers]
             whom = await self._pbx.notify(phone, lines)
         except SynchronizeError as error:

@@ -121,6 +121,11 @@ def choose_contact(contacts: Sequence[Contact], phone: Phone) -> Contact:
         if not contacts:
             raise SynchronizeError(f"the registered phones of {_whose(phone)} have other MACs")
     if phone.address is None:
+        if phone.account is None or phone.is_shared or rivals:
+            raise SynchronizeError(
+                f"none of the {len(contacts)} contacts of {_whose(phone)} names the phone's MAC, "
+                "and its address is not known"
+            )
         return _only(contacts, phone)
     here = _at(contacts, phone)
     if not here:
@@ -133,8 +138,8 @@ def choose_contact(contacts: Sequence[Contact], phone: Phone) -> Contact:
         return _only(here, phone)
     if rivals:
         raise SynchronizeError(
-            f"{len(rivals) + 1} devices share {_place(phone)}, and none of its contacts tells "
-            "which is this phone's"
+            f"{len(rivals) + 1} devices may be at {_place(phone)}, and none of its contacts tells "
+            "which is this one's"
         )
     return _only(here, phone)
 
@@ -150,9 +155,7 @@ def _at(contacts: Sequence[Contact], phone: Phone) -> list[Contact]:
 
 
 def _only(contacts: Sequence[Contact], phone: Phone) -> Contact:
-    if len({contact.uri for contact in contacts}) > 1 or (
-        phone.address is None and (phone.account is None or phone.is_shared)
-    ):
+    if len({contact.uri for contact in contacts}) > 1:
         raise SynchronizeError(
             f"{_whose(phone)} has {len(contacts)} contacts, and none tells which is this phone's"
         )

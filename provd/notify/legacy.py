@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from provd.notify.interface import Notifier
 
-    Neighbours = Callable[[str], Awaitable[Sequence[Mapping[str, Any]]]]
+    Neighbours = Callable[
+        [Mapping[str, Any], str | None, bool], Awaitable[Sequence[Mapping[str, Any]]]
+    ]
 
 HEARD_SECONDS = 60.0
 
@@ -32,7 +34,7 @@ class SyncService:
     def __init__(
         self, reactor: Any, notifier: Notifier, neighbours: Neighbours | None = None
     ) -> None:
-        """`neighbours` gives the devices at an address, the asking one among them."""
+        """`neighbours` gives those that may run a device's account, which may be shared, too."""
         self._reactor = reactor
         self._notifier = notifier
         self._neighbours = neighbours
@@ -103,25 +105,20 @@ class SyncService:
             address = heard.address or address
         shared = account is not None and is_shared(account)
         rivals: tuple[str, ...] = ()
-        if address is not None and self._neighbours is not None:
+        if self._neighbours is not None:
+            # A device loses its address to the next one that asks from there.
             rivals = tuple(
                 str(other.get("mac") or other.get("id"))
-                for other in await self._neighbours(address)
+                for other in await self._neighbours(device, account, shared)
                 if other.get("id") != device.get("id")
-                and _may_run(other.get("remote_state_sip_username"), account, is_shared)
+                and (not address or other.get("ip") in {None, "", address})
+                and (account is None or other.get("remote_state_sip_username") in {None, account})
             )
         return Phone(account, address, device.get("mac") or None, port, shared, rivals)
 
 
 async def _known(phone: Phone) -> Phone:
     return phone
-
-
-def _may_run(theirs: str | None, account: str | None, is_shared: Callable[[str], bool]) -> bool:
-    """Tell whether a device that fetched the account `theirs` may run `account`."""
-    if account is None or theirs == account:
-        return True
-    return theirs is None and is_shared(account)
 
 
 def _variables(extra_vars: Iterable[str]) -> list[tuple[str, str]]:

@@ -113,7 +113,7 @@ def test_the_notifier_learns_the_mac_and_who_else_could_be_meant():
         {"id": "c", "remote_state_sip_username": "carol"},
     ]
     clock = task.Clock()
-    service = SyncService(clock, made, lambda address: defer.succeed(there))
+    service = SyncService(clock, made, lambda *_asked: defer.succeed(there))
     device = {"id": "me", "mac": "02:00:00:00:00:01", "ip": "10.0.0.9"}
     clock.advance(1)
 
@@ -124,7 +124,10 @@ def test_the_notifier_learns_the_mac_and_who_else_could_be_meant():
     phone = told(remote_state_sip_username="autoprov")
     assert (phone.account, phone.is_shared, phone.mac) == ("autoprov", True, "02:00:00:00:00:01")
     assert phone.rivals == ("02:00:00:00:00:0a", "b")
-    assert told(remote_state_sip_username="carol").rivals == ("c",)
+    assert told(remote_state_sip_username="carol").rivals == ("b", "c")
+    there[1]["ip"] = "10.0.0.10"
+    assert told(remote_state_sip_username="autoprov").rivals == ("b",)
+    there[1]["ip"] = "10.0.0.9"
     assert told().rivals == ("02:00:00:00:00:0a", "b", "c")
     service.hear("me", Phone("autoprov", "10.0.0.9", port=5072))
     assert told().port == 5072

@@ -13,10 +13,14 @@ from harness import ROOT, free_port
 
 SECRET = "s3cret"
 SUITES = {16: "bullseye", 22: "sid"}
-MODULES = """res_speech res_sorcery_config res_sorcery_memory res_sorcery_astdb res_pjproject
-res_pjsip res_pjsip_session res_pjsip_registrar res_pjsip_endpoint_identifier_user res_pjsip_nat
-res_pjsip_caller_id res_pjsip_notify res_pjsip_pubsub res_pjsip_sdp_rtp res_rtp_asterisk chan_pjsip
-pbx_config res_agi func_channel func_strings app_verbose app_playback codec_ulaw""".split()
+MODULES = (
+    "res_speech", "res_sorcery_config", "res_sorcery_memory", "res_sorcery_astdb",
+    "res_pjproject", "res_pjsip", "res_pjsip_session", "res_pjsip_registrar",
+    "res_pjsip_endpoint_identifier_user", "res_pjsip_nat", "res_pjsip_caller_id", "res_pjsip_notify",
+    "res_pjsip_pubsub", "res_pjsip_sdp_rtp", "res_rtp_asterisk", "chan_pjsip",
+    "pbx_config", "res_agi", "func_channel", "func_strings",
+    "app_verbose", "app_playback", "codec_ulaw",
+)  # fmt: skip
 ACCOUNTS = ("autoprov", "alice", "bob")
 
 

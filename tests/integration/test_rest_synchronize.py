@@ -200,7 +200,10 @@ def test_success_may_wait_for_the_phone(strict, phones):
 
 def test_a_phone_that_does_not_come_may_be_a_failure(strict, phones):
     phone = phones.add(strict)
-    assert finish(strict, synchronize(strict, phone)) == "fail"
+    answer = synchronize(strict, phone)
+    assert finish(strict, answer) == "fail"
+    path = answer.headers["location"].removeprefix("/0.2")
+    assert strict.get(path).json == {"status": "fail", "reason": "no fetch within 1 s"}
     assert outcomes(strict, phone) == ["sent", "not confirmed"]
 
 

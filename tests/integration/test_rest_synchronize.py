@@ -12,7 +12,7 @@ from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 
 from tests.integration.workshop import finish
-from tests.unit.notify.test_ami_notifier import SECRET, AmiServer
+from tests.unit.notify.test_ami_notifier import SECRET, AmiServer, contact
 
 PLUGIN = "test-told"
 TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
@@ -433,6 +433,7 @@ def test_a_request_that_is_wrong_tells_what_is_needed(daemon, body, text):
 @pytest.fixture
 def asterisk():
     server = AmiServer()
+    server.contacts = [contact("grace", "127.0.0.1")]
     server.listen()
     yield server
     pytest_twisted.blockon(defer.Deferred.fromCoroutine(server.close()))

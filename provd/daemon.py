@@ -56,14 +56,16 @@ from provd.manager.parameters import Parameters
 from provd.manager.pipeline import Pipeline
 from provd.manager.plugins import PluginManager
 from provd.manager.preview import Previews
-from provd.manager.provisioning import Provisioning
+from provd.manager.provisioning import Caller, Provisioning
 from provd.manager.rendering import RenderStates
 from provd.manager.shared_plugins import SharedPlugins
 from provd.manager.synchronization import Synchronizations
 from provd.manager.tenants import TenantRemoval, TenantSync
 from provd.manager.watchdog import StallWatchdog
+from provd.model.addresses import norm_mac
 from provd.model.rawconfig import check_base
 from provd.notify.ami import AmiNotifier, make_endpoint
+from provd.notify.interface import Phone
 from provd.notify.legacy import SyncService
 from provd.notify.sip import SipNotifier
 from provd.plugin.archive import recover
@@ -78,12 +80,13 @@ from provd.store.interface import COLLECTIONS, Insert
 from provd.store.jsondb import read_documents, read_parameters
 from provd.store.measured import MeasuredStore
 from provd.store.memory import MemoryStore
+from provd.store.query import Query
 from provd.store.sqlite import SqliteStore
 from provd.tftp.front import TftpFront
 from provd.tftp.server import TftpServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from provd.auth.interface import Authorizer
     from provd.bus.consumer import BusConsumer
@@ -645,7 +648,13 @@ class Daemon(service.MultiService):
         settings = self._settings
         if self._notifier is not None:
             self._notifier.start()
-            synchronize.register_sync_service(SyncService(self._reactor, self._notifier))
+            service = SyncService(self._reactor, self._notifier, self._neighbours)
+            synchronize.register_sync_service(service)
+            self._provisioning.hear = lambda device_id, caller: service.hear(
+                device_id, _phone_of(caller)
+            )
+            if isinstance(self._notifier, AmiNotifier):
+                self._provisioning.mac_of_caller = self._mac_of_caller
         elif settings.general.sync_service_type == "asterisk_ami":
             client = synchronize.get_AMID_client(
                 **_as_dict(settings.amid),
@@ -653,11 +662,47 @@ class Daemon(service.MultiService):
             )
             synchronize.register_sync_service(synchronize.AsteriskAMISynchronizeService(client))
 
+    async def _neighbours(
+        self, device: Mapping[str, Any], account: str | None, is_shared: bool
+    ) -> Sequence[Mapping[str, Any]]:
+        """Return devices, of any tenant, that may run a device's account."""
+        if account is not None and is_shared:
+            selector = {"remote_state_sip_username": account}
+        elif account is not None and device.get("config"):
+            selector = {"config": device["config"]}
+        elif device.get("ip"):
+            selector = {"ip": device["ip"]}
+        else:
+            return ()
+        return await self._manager.find_devices(Query(selector=selector, limit=1000), None)
+
+    async def _mac_of_caller(self, caller: Caller) -> str | None:
+        """Return the MAC that a calling phone registered with at the PBX, if it told one."""
+        notifier = self._notifier
+        found = (
+            await notifier.find_mac(_phone_of(caller))
+            if isinstance(notifier, AmiNotifier)
+            else None
+        )
+        return norm_mac(found) if found is not None else None
+
     async def _dialled(self, arguments: Mapping[str, str], _asterisk: str) -> str:
         """Provision the phone that dialled a code; return the result for the dialplan."""
+        ip, port = arguments.get("ip"), arguments.get("port")
+        caller = None
+        if ip:
+            caller = Caller(
+                ip,
+                int(port) if port else None,
+                arguments.get("account"),
+                arguments.get("name_mac"),
+            )
         try:
             await self._provisioning.provision(
-                code=arguments["code"], mac=arguments.get("mac"), ip=arguments.get("ip")
+                code=arguments["code"],
+                mac=arguments.get("mac") or (None if ip else arguments.get("name_mac")),
+                ip=ip,
+                heard=caller,
             )
         except UnknownProvisioningCode:
             return call.UNKNOWN_CODE
@@ -1017,6 +1062,10 @@ class Daemon(service.MultiService):
             await step()
         except Exception:
             logger.exception("a step of the shutdown failed")
+
+
+def _phone_of(caller: Caller) -> Phone:
+    return Phone(account=caller.account, address=caller.address, port=caller.port)
 
 
 def _allow_descriptors() -> None:

@@ -201,7 +201,7 @@ class AgiFactory(Factory):
             return FAILED
         if "code" not in arguments:
             return UNKNOWN_CODE
-        if "ip" not in arguments and "mac" not in arguments:
+        if not {"ip", "mac", "name_mac"} & arguments.keys():
             return UNKNOWN_PHONE
         result = await self._call_handler(arguments, peer)
         logger.info(

@@ -193,13 +193,17 @@ def notify(
     if sync_service is None or getattr(sync_service, "TYPE", None) != _TYPE:
         return defer.fail(SynchronizeException("there is no service to notify phones through"))
     peer, ip = device.get("remote_state_sip_username"), device.get("ip")
+    notify_device = getattr(sync_service, "notify_device", None)
+    is_known = ip or device.get("mac") or (peer and not is_shared(peer))
+    if notify_device is not None and is_known:
+        # It needs no thread, and all that is known of the phone to find it.
+        logger.debug("device %s gets a NOTIFY %s", device.get("id"), event)
+        work: defer.Deferred[Any] = defer.maybeDeferred(
+            notify_device, device, event, extra_vars, is_shared=is_shared
+        )
+        return work
     if peer and is_shared(peer):
         peer = None
-    send_at_once = getattr(sync_service, "sip_notify_device", None)
-    if send_at_once is not None and (peer or ip):
-        # It needs no thread, and may need the address to reach the account.
-        logger.debug("device %s gets a NOTIFY %s", device.get("id"), event)
-        return defer.maybeDeferred(send_at_once, peer or None, ip or None, event, extra_vars)
     if peer:
         send, whom = sync_service.sip_notify_by_peer, peer
     elif ip:

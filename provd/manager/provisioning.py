@@ -20,7 +20,7 @@ from provd.manager.manager import Change
 from provd.store.query import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from provd.manager.manager import DeviceManager
     from provd.manager.synchronization import Synchronizations
@@ -37,6 +37,7 @@ _LONGEST_WAIT = 300.0
 _FORGIVEN_AFTER = 900.0
 _MAX_SOURCES = 10_000
 _MAX_CODE = 128
+_MAX_CALLERS = 1000
 
 
 @attrs.frozen
@@ -46,6 +47,25 @@ class Provisioned:
     device_id: str
     config_id: str
     operation: Operation
+
+
+@attrs.frozen
+class Caller:
+    """What a call tells of the phone that dialled: all but the address may be unknown."""
+
+    address: str
+    port: int | None = None
+    account: str | None = None
+    name_mac: str | None = None
+    """A MAC that the phone has for its display name."""
+
+
+async def _no_mac(_caller: Caller) -> str | None:
+    return None
+
+
+def _hear_nothing(_device_id: str, _caller: Caller) -> None:
+    pass
 
 
 class Attempts:
@@ -87,8 +107,13 @@ class Provisioning:
     def __init__(
         self, clock: Any, manager: DeviceManager, synchronizations: Synchronizations
     ) -> None:
+        """Without a PBX that can be asked, `mac_of_caller` and `hear` do nothing."""
         self._manager = manager
         self._synchronizations = synchronizations
+        self.mac_of_caller: Callable[[Caller], Awaitable[str | None]] = _no_mac
+        """Asks the PBX for the MAC of the phone that calls."""
+        self.hear: Callable[[str, Caller], None] = _hear_nothing
+        """Told where a device's phone is calling from."""
         self._attempts = Attempts(clock, _FREE_ATTEMPTS)
         self._callers = Attempts(clock, _FREE_OF_A_CALLER)
 
@@ -101,10 +126,12 @@ class Provisioning:
         ip: str | None = None,
         visible: Collection[str] | None = None,
         caller: str | None = None,
+        heard: Caller | None = None,
     ) -> Provisioned:
         """Give the device the config that has `code`, or a new phone's with the code RESET.
 
-        The device is that of the first of id, MAC and address that is given. Wrong codes are
+        The device is that of the first of id, MAC and address that is given; where several have
+        the address, what was `heard` of the phone in its call tells which. Wrong codes are
         counted for the device, and for the `caller` where one may speak for many devices.
         DeviceNotFound, UnknownProvisioningCode, TooManyAttempts, ProvisioningRefused if more than
         one fits.
@@ -114,7 +141,12 @@ class Provisioning:
         if device_id is None and mac is None and ip is None:
             raise InvalidDocument('one of "id", "mac" and "ip" is needed')
         # The device first: whoever names none that is there learns nothing of codes.
-        device = await self._device(device_id, mac, ip, visible)
+        if heard is not None and device_id is None and mac is None:
+            device = await self._calling(heard, visible)
+        else:
+            device = await self._device(device_id, mac, ip, visible)
+        if heard is not None:
+            self.hear(device["id"], heard)
         if code == RESET:
             return await self._reset(device["id"])
         self._attempts.check(f"device {device['id']}")
@@ -155,6 +187,40 @@ class Provisioning:
             raise DeviceNotFound(what)
         if len(found) > 1:
             raise ProvisioningRefused(f"more than one device has {what}; name its id")
+        return found[0]
+
+    async def _calling(self, heard: Caller, visible: Collection[str] | None) -> dict[str, Any]:
+        """Return the device of the phone that calls, one of those at its address."""
+        found = await self._manager.find_devices(
+            Query(selector={"ip": heard.address}, limit=_MAX_CALLERS), visible
+        )
+        if heard.account is not None:
+            # Of several phones behind one address, the last that asked has it in its device.
+            query = Query(selector={"remote_state_sip_username": heard.account}, limit=_MAX_CALLERS)
+            others = await self._manager.find_devices(query, visible)
+            found += [device for device in others if not device.get("ip")]
+        if not found:
+            raise DeviceNotFound(heard.address)
+        mac = heard.name_mac
+        named = [device for device in found if mac is not None and device.get("mac") == mac]
+        if not named and len(found) > 1:
+            mac = await self.mac_of_caller(heard)
+            named = [device for device in found if mac is not None and device.get("mac") == mac]
+        if len(named) == 1:
+            return named[0]
+        if heard.account is not None and len(found) > 1:
+            # The phones that are known to run another account did not call.
+            found = [
+                device
+                for device in found
+                if device.get("remote_state_sip_username") in {None, heard.account}
+            ]
+        if not found:
+            raise DeviceNotFound(f"{heard.address}, account {heard.account}")
+        if len(found) > 1:
+            raise ProvisioningRefused(
+                f"more than one device may be at {heard.address}, and the call does not tell which"
+            )
         return found[0]
 
     async def _attach(self, device_id: str, config_id: str) -> Provisioned:

@@ -1,6 +1,8 @@
 """Notifying phones through Asterisk's AMI: one connection, kept open and made again when it ends.
 
-Asterisk answers when it has taken the order; whether a phone obeyed is not known.
+Asterisk answers when it has taken the order, before it looks whether it can carry it out. So it is
+asked first which contacts are registered, and told to notify the one that is the phone's. Whether a
+phone obeyed is not known.
 """
 
 from __future__ import annotations
@@ -25,13 +27,17 @@ from provd.notify.amiprotocol import (
     Send,
     format_variable,
 )
-from provd.notify.interface import check_fields, parse_address
+from provd.notify.asterisk import Asterisk
+from provd.notify.contacts import find_mac
+from provd.notify.interface import check_content, check_fields, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from twisted.internet.interfaces import IStreamClientEndpoint
     from twisted.python.failure import Failure
+
+    from provd.notify.interface import Phone
 
 logger = logging.getLogger(__name__)
 
@@ -153,15 +159,6 @@ class _Connection(Protocol):
             watcher.callback(None)
 
 
-def _target(endpoint: str | None, address: str | None) -> tuple[str, str]:
-    if endpoint:
-        return "Endpoint", endpoint
-    if not address:
-        raise SynchronizeError("there is neither a SIP account nor an address")
-    parse_address(address)
-    return "URI", f"sip:anonymous@{address}"
-
-
 class AmiNotifier:
     """Notifier through the AMI of one Asterisk."""
 
@@ -192,6 +189,7 @@ class AmiNotifier:
         self._attempt_began = float("-inf")
         self._attempts = 0
         self._problem: str | None = "not started"
+        self._pbx = Asterisk(clock, self._request, timeout)
         self._interested: set[defer.Deferred[None]] = set()
         """Who wants to know how the attempt to connect that is under way ends."""
 
@@ -224,35 +222,38 @@ class AmiNotifier:
         self._tell_interested()
 
     async def notify(
-        self,
-        *,
-        endpoint: str | None,
-        address: str | None,
-        event: str,
-        variables: Sequence[tuple[str, str]] = (),
+        self, phone: Phone, *, event: str, variables: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """Have Asterisk notify an endpoint, else a URI; SynchronizeError if it does not."""
+        """Have Asterisk notify the phone's contact; SynchronizeError if it does not."""
         headers = (("Event", event), *variables)
         try:
             check_fields("a header", headers)
-            lines = [
-                _target(endpoint, address),
-                *(("Variable", format_variable(name, value)) for name, value in headers),
-            ]
-            answer = await self._request("PJSIPNotify", lines)
+            check_content(variables)
+            check_fields("a phone", [("account", phone.account or "")])
+            if phone.address:
+                parse_address(phone.address)
+            elif not phone.account and not phone.mac:
+                raise SynchronizeError("there is neither a SIP account nor a MAC nor an address")
+            lines = [("Variable", format_variable(name, value)) for name, value in headers]
+            whom = await self._pbx.notify(phone, lines)
         except SynchronizeError as error:
-            whom = endpoint or address
             raise SynchronizeError(
-                f"NOTIFY {event!r:.80} to {whom!r:.80} by AMI at {self._where}: {error}"
+                f"NOTIFY {event!r:.80} to {phone.name} by AMI at {self._where}: {error}"
             ) from error
-        logger.debug("NOTIFY %s to %s: %s", event, lines[0][1], answer.fields.get("message"))
+        logger.debug("NOTIFY %s to %s", event, escape(whom))
+
+    async def find_mac(self, phone: Phone) -> str | None:
+        """Return the MAC that a phone registered with, 12 digits; None if it did not tell any."""
+        try:
+            contact = await self._pbx.find(phone)
+        except SynchronizeError as error:
+            logger.info("the phone that calls from %s is not found: %s", phone.name, error)
+            return None
+        return contact.mac or find_mac(contact.uri)
 
     async def _request(self, name: str, arguments: Iterable[tuple[str, str]]) -> Answered:
         connection = await self._ready_soon()
-        answer = await self._answer(connection, name, arguments)
-        if answer.error is not None:
-            raise SynchronizeError(escape(answer.error))
-        return answer
+        return await self._answer(connection, name, arguments)
 
     async def _answer(
         self, connection: _Connection, name: str, arguments: Iterable[tuple[str, str]]
@@ -260,7 +261,10 @@ class AmiNotifier:
         try:
             return await connection.request(name, arguments).addTimeout(self._timeout, self._clock)
         except defer.TimeoutError as error:
-            raise SynchronizeError(f"no answer in {self._timeout:g} s") from error
+            reason = f"no answer in {self._timeout:g} s"
+            # What is not written yet must not be delivered later.
+            connection.end(reason)
+            raise SynchronizeError(reason) from error
 
     def _ready(self) -> _Connection | None:
         connection = self._connection
@@ -360,6 +364,12 @@ class AmiNotifier:
             return f"no login in {self._timeout:g} s"
         if connection.is_lost:
             return escape(connection.reason)
+        try:
+            self._pbx.learn(await self._answer(connection, "ListCommands", ()))
+        except SynchronizeError as error:
+            return f"ListCommands: {error}"
+        if not self._pbx.may_notify:
+            return f"the AMI user {self._username!r} lacks write = system in manager.conf"
         self._connection = connection
         self._problem = None
         logger.info("connected to the AMI at %s: %s", self._where, escape(session.server))

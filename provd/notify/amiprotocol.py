@@ -8,6 +8,9 @@ The Asterisk Manager Interface is a stream of lines that end in CR LF.
   key may occur several times. The server answers each by a block `Response: Success` or
   `Response: Error` with the same `ActionID` and, mostly, a `Message`. Answers to different actions
   may come in any order, and blocks `Event: ...` at any place, even when events are off.
+- The answer to some actions is a list: `EventList: start` beside the `Response`, then one block
+  `Event: ...` for each item, all with the action's `ActionID`, and a last one with
+  `EventList: Complete` (or `Cancelled`). They come whether events are on or off.
 - Nothing but `Challenge` and `Login` is allowed before a `Login` succeeded. With
   `AuthType: MD5` the key is the MD5 of challenge and secret, so that the secret stays here.
 
@@ -30,11 +33,12 @@ from provd.errors import PacketError, SynchronizeError
 from provd.notify.interface import check_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 MAX_LINE = 1024
 MAX_LINES = 120
 MAX_BLOCK = 1024 * 1024
+MAX_ITEMS = 200_000
 _MAX_BANNER = 256
 _BANNER = b"Asterisk Call Manager"
 _SPECIAL = re.compile(r'([\\",])')
@@ -54,17 +58,18 @@ class LoggedIn:
 
 @attrs.frozen
 class Refused:
-    """The server let us not in, for this reason; the session is over."""
+    """The server refused the login, for this reason; the session is over."""
 
     reason: str
 
 
 @attrs.frozen
 class Answered:
-    """The answer to an action; the keys of `fields` are in lower case."""
+    """The answer to an action; the keys of `fields` and of a list's items are in lower case."""
 
     action_id: str
     fields: Mapping[str, str]
+    items: Sequence[Mapping[str, str]] = ()
 
     @property
     def error(self) -> str | None:
@@ -119,6 +124,8 @@ class AmiSession:
         self._fields: dict[str, str] = {}
         self._last_id = 0
         self._waiting: set[str] = set()
+        self._lists: dict[str, tuple[dict[str, str], list[dict[str, str]]]] = {}
+        """Lists that are not complete: the first block, and the items so far."""
         self.server = ""
         """The server's first line."""
 
@@ -138,6 +145,7 @@ class AmiSession:
     def forget(self, action_id: str) -> None:
         """Ignore an answer that comes too late."""
         self._waiting.discard(action_id)
+        self._lists.pop(action_id, None)
 
     def receive(self, data: bytes) -> list[Happening]:
         """Return what follows from some bytes, in order; PacketError if they are no AMI."""
@@ -173,7 +181,9 @@ class AmiSession:
                 self._fields.setdefault(key.strip().lower(), value.strip())
         else:
             fields, self._fields, self._size = self._fields, {}, 0
-            if "response" in fields and "event" not in fields:
+            if "event" in fields:
+                self._item(fields, happened)
+            elif "response" in fields:
                 self._answer(fields, happened)
 
     def _authenticate(self, happened: list[Happening]) -> None:
@@ -197,13 +207,35 @@ class AmiSession:
         else:
             happened.append(Send(data))
 
+    def _item(self, fields: dict[str, str], happened: list[Happening]) -> None:
+        action_id = fields.get("actionid", "")
+        if action_id not in self._lists:
+            return
+        first, items = self._lists[action_id]
+        end = fields.get("eventlist", "").lower()
+        if end == "complete":
+            del self._lists[action_id]
+            happened.append(Answered(action_id, first, items))
+        elif end == "cancelled":
+            del self._lists[action_id]
+            fields = {"response": "Error", "message": "the server broke off its list"}
+            happened.append(Answered(action_id, fields))
+        elif len(items) >= MAX_ITEMS:
+            self._state = _State.OVER
+            raise PacketError(f"AMI: the server sends a list of more than {MAX_ITEMS} items")
+        else:
+            items.append(fields)
+
     def _answer(self, fields: dict[str, str], happened: list[Happening]) -> None:
         action_id = fields.get("actionid", "")
         if action_id not in self._waiting:
             return
         self._waiting.remove(action_id)
         answer = Answered(action_id, fields)
-        if self._state is _State.READY:
+        is_list = fields.get("eventlist", "").lower() == "start" and answer.error is None
+        if self._state is _State.READY and is_list:
+            self._lists[action_id] = fields, []
+        elif self._state is _State.READY:
             happened.append(answer)
         elif answer.error is not None:
             self._state = _State.OVER

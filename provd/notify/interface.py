@@ -6,6 +6,8 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Protocol
 
+import attrs
+
 from provd.errors import SynchronizeError
 
 if TYPE_CHECKING:
@@ -14,6 +16,28 @@ if TYPE_CHECKING:
 
 # Lone surrogates are no characters: they cannot be encoded.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+
+
+@attrs.frozen
+class Phone:
+    """What is known of a phone that is to be notified."""
+
+    account: str | None = None
+    """The SIP account that it runs."""
+    address: str | None = None
+    """Its IPv4 address; `:port` may follow."""
+    mac: str | None = None
+    port: int | None = None
+    """The port of its SIP socket, where it was heard in a call."""
+    is_shared: bool = False
+    """Whether `account` is that of all new phones."""
+    rivals: tuple[str, ...] = ()
+    """MACs, else ids, of other devices that may run the same account at the same address."""
+
+    @property
+    def name(self) -> str:
+        """How messages name it."""
+        return repr((None if self.is_shared else self.account) or self.address or self.account)[:80]
 
 
 class Notifier(Protocol):
@@ -30,14 +54,9 @@ class Notifier(Protocol):
         """End all that is under way; what waits fails."""
 
     async def notify(
-        self,
-        *,
-        endpoint: str | None,
-        address: str | None,
-        event: str,
-        variables: Sequence[tuple[str, str]] = (),
+        self, phone: Phone, *, event: str, variables: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """Notify a SIP account, else whoever is at an IPv4 address (`:port` may follow).
+        """Notify this phone and no other.
 
         `variables` are headers; those named `Content` are the lines of the body. SynchronizeError
         says what could not be sent, where to and why.
@@ -53,6 +72,13 @@ def check_fields(what: str, fields: Iterable[tuple[str, str]]) -> None:
         for text in (name, value):
             if _CONTROL.search(text):
                 raise SynchronizeError(f"{what}: {name!r:.80} holds a control character")
+
+
+def check_content(variables: Iterable[tuple[str, str]]) -> None:
+    """Raise SynchronizeError if a body has no type: Asterisk would drop it in silence."""
+    names = {name.lower() for name, _ in variables}
+    if "content" in names and "content-type" not in names:
+        raise SynchronizeError("a NOTIFY with Content needs a Content-Type")
 
 
 def parse_address(address: str) -> tuple[str, int | None]:

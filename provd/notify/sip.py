@@ -24,6 +24,7 @@ from provd.notify.siptransaction import TIMER_F, Finish, Send, Start, Timer, Tra
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from provd.notify.interface import Phone
     from provd.notify.siptransaction import Action
 
 logger = logging.getLogger(__name__)
@@ -169,18 +170,18 @@ class SipNotifier:
             await defer.maybeDeferred(listener.stopListening)
 
     async def notify(
-        self,
-        *,
-        endpoint: str | None,
-        address: str | None,
-        event: str,
-        variables: Sequence[tuple[str, str]] = (),
+        self, phone: Phone, *, event: str, variables: Sequence[tuple[str, str]] = ()
     ) -> None:
-        """Notify `endpoint` at `address`, and wait for the phone's answer; SynchronizeError."""
+        """Notify the phone at its address, and wait for its answer; SynchronizeError."""
+        endpoint = None if phone.is_shared else phone.account
         try:
-            await self._notify(endpoint, address, event, variables)
+            if phone.rivals and phone.port is None:
+                raise SynchronizeError(
+                    f"{len(phone.rivals) + 1} devices share its address, and its port is not known"
+                )
+            await self._notify(endpoint, _address_of(phone), event, variables)
         except SynchronizeError as error:
-            whom = f"{endpoint!r:.80} at {address!r:.80}" if endpoint else f"{address!r:.80}"
+            whom = f"{endpoint!r:.80} at {phone.address!r:.80}" if endpoint else phone.name
             raise SynchronizeError(f"NOTIFY {event!r:.80} to {whom} by SIP: {error}") from error
 
     async def _notify(
@@ -227,6 +228,13 @@ class SipNotifier:
             return _address_towards(host)
         except OSError as error:
             raise SynchronizeError(f"there is no way to it: {error.strerror}") from error
+
+
+def _address_of(phone: Phone) -> str | None:
+    has_port = phone.address is not None and ":" in phone.address
+    if not phone.address or phone.port is None or has_port:
+        return phone.address
+    return f"{phone.address}:{phone.port}"
 
 
 def _check(response: Response | None, timeout: float) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provd.errors import OperationNotFound
 from provd.rest.app import Action, Call, Reply, Route
-from provd.rest.schemas import TEXT, envelope
+from provd.rest.schemas import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,11 @@ def operation_route(
 
     async def get(call: Call) -> Reply:
         operation = collection(call.params).get(call.params["operation_id"])
-        return Reply(document={"status": operation.format()})
+        document = {"status": operation.format()}
+        if operation.error is not None:
+            # Old clients look at the status alone.
+            document["reason"] = operation.error
+        return Reply(document=document)
 
     async def delete(call: Call) -> Reply:
         collection(call.params).forget(call.params["operation_id"])
@@ -47,7 +51,7 @@ def operation_route(
                 "provd.operation.read",
                 get,
                 "Read the status of an operation.",
-                gives=envelope("status", TEXT),
+                gives=OPERATION,
             ),
             "DELETE": Action("provd.operation.delete", delete, "Forget an operation.", status=204),
         },

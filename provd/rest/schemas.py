@@ -53,6 +53,14 @@ LINKS = envelope("links", list_of(ref("Link")))
 PACKAGES = envelope("pkgs", _map_of(ref("Package")))
 PARAMETERS = envelope("params", list_of(ref("Parameter")))
 PARAMETER = envelope("param", ref("Value"))
+OPERATION: Schema = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": TEXT,
+        "reason": {**TEXT, "description": "Why it failed; only there if it did."},
+    },
+}
 
 SCHEMAS: dict[str, Schema] = {
     "Link": {

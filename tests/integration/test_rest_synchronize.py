@@ -12,7 +12,7 @@ from twisted.internet import defer
 from twisted.internet.threads import deferToThread
 
 from tests.integration.workshop import finish
-from tests.unit.notify.test_ami_notifier import SECRET, AmiServer
+from tests.unit.notify.test_ami_notifier import SECRET, AmiServer, contact
 
 PLUGIN = "test-told"
 TENANT = "aaaaaaaa-0000-4000-8000-00000000000a"
@@ -200,7 +200,10 @@ def test_success_may_wait_for_the_phone(strict, phones):
 
 def test_a_phone_that_does_not_come_may_be_a_failure(strict, phones):
     phone = phones.add(strict)
-    assert finish(strict, synchronize(strict, phone)) == "fail"
+    answer = synchronize(strict, phone)
+    assert finish(strict, answer) == "fail"
+    path = answer.headers["location"].removeprefix("/0.2")
+    assert strict.get(path).json == {"status": "fail", "reason": "no fetch within 1 s"}
     assert outcomes(strict, phone) == ["sent", "not confirmed"]
 
 
@@ -430,6 +433,7 @@ def test_a_request_that_is_wrong_tells_what_is_needed(daemon, body, text):
 @pytest.fixture
 def asterisk():
     server = AmiServer()
+    server.contacts = [contact("grace", "127.0.0.1")]
     server.listen()
     yield server
     pytest_twisted.blockon(defer.Deferred.fromCoroutine(server.close()))

@@ -114,6 +114,17 @@ async def test_the_result_is_set_and_the_dialplan_goes_on(setup, result):
     ((arguments, source_ip),) = setup.calls
     assert (arguments["code"], arguments["ip"], source_ip) == ("1234", "10.0.0.9", "127.0.0.1")
     assert arguments["agi_channel"] == "PJSIP/ap12345678-00000003"
+    assert (arguments["account"], arguments["port"]) == ("ap12345678", "5060")
+    assert "name_mac" not in arguments
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_mac_for_a_display_name_is_enough(setup):
+    data = call(b"provision", b"1234").replace(
+        b"agi_type", b"agi_calleridname: 001122AABBCC\nagi_type"
+    )
+    assert await setup.result(data) == told(b"success")
+    assert setup.calls[0][0]["name_mac"] == "00:11:22:aa:bb:cc"
 
 
 @pytest_twisted.ensureDeferred

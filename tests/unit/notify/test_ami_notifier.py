@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from provd.errors import SynchronizeError
 from provd.notify.ami import PING_SECONDS, AmiNotifier, make_endpoint
+from provd.notify.interface import Phone
 
 SECRET = "s3cret"
 # Twisted's own use of pyOpenSSL's old ways.
@@ -29,6 +30,12 @@ class AmiServer(Factory):
         self.connections = []
         self.actions = []
         self.answer = lambda fields: [("Response", "Success"), ("Message", "NOTIFY sent")]
+        self.commands = [
+            ("ModuleCheck", "Check if module is loaded.  (Priv: system,all)"),
+            ("PJSIPNotify", "Send a NOTIFY.  (Priv: system,all)"),
+        ]
+        self.contacts = [contact(name) for name in ("abc", "next", "one", "two", "grace")]
+        self.config = [("Line-000000-000000", "default_outbound_endpoint=dflt")]
         self.cut = None
         """After so many bytes of an answer to PJSIPNotify the connection ends."""
         self.pieces = 0
@@ -60,6 +67,22 @@ class AmiServer(Factory):
 
     def named(self, name):
         return [fields for fields in self.actions if dict(fields)["Action"] == name]
+
+
+def contact(account, host="10.0.0.9", port=5060, agent="phone"):
+    return [
+        ("Event", "ContactList"),
+        ("ObjectName", f"{account};@0f"),
+        ("Endpoint", account),
+        ("Uri", f"sip:{account}@{host}:{port}"),
+        ("ViaAddr", host),
+        ("ViaPort", str(port)),
+        ("UserAgent", agent),
+    ]
+
+
+def block_of(fields):
+    return "".join(f"{key}: {value}\r\n" for key, value in fields).encode() + b"\r\n"
 
 
 class AmiServerConnection(Protocol):
@@ -98,6 +121,16 @@ class AmiServerConnection(Protocol):
                 answer = [("Response", "Error"), ("Message", "Authentication failed")]
         elif name == "Ping":
             answer = [("Response", "Success"), ("Ping", "Pong"), ("Timestamp", "1700000000.1")]
+        elif name == "ListCommands":
+            answer = [("Response", "Success"), *self.server.commands]
+        elif name == "PJSIPShowContacts":
+            self.send_contacts(named["ActionID"])
+            return
+        elif name == "GetConfig":
+            answer = [("Response", "Success"), *self.server.config]
+        elif name == "PJSIPShowEndpoint":
+            known = named["Endpoint"] == "dflt"
+            answer = [("Response", "Success" if known else "Error"), ("Message", "no such")]
         else:
             answer = self.server.answer(fields)
         if answer is None:
@@ -106,14 +139,29 @@ class AmiServerConnection(Protocol):
             answer[0], ("ActionID", named["ActionID"]), *answer[1:], is_notify=name == "PJSIPNotify"
         )
 
+    def send_contacts(self, action_id):
+        first = ("ActionID", action_id)
+        if not self.server.contacts:
+            self.send(("Response", "Error"), first, ("Message", "No Contacts found"))
+            return
+        blocks = [
+            [("Response", "Success"), first, ("EventList", "start")],
+            *([fields[0], first, *fields[1:]] for fields in self.server.contacts),
+            [("Event", "ContactListComplete"), first, ("EventList", "Complete")],
+        ]
+        self.transmit(b"".join(block_of(fields) for fields in blocks))
+
     def send(self, *fields, is_notify=False):
         event = b"Event: FullyBooted\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n"
-        answer = "".join(f"{key}: {value}\r\n" for key, value in fields).encode() + b"\r\n"
-        data = event + answer
+        data = event + block_of(fields)
         if is_notify and self.server.cut is not None:
             self.transport.write(data[: len(event) + self.server.cut])
             self.transport.loseConnection()
-        elif self.server.pieces:
+        else:
+            self.transmit(data)
+
+    def transmit(self, data):
+        if self.server.pieces:
             self.send_pieces(data)
         else:
             self.transport.write(data)
@@ -182,8 +230,9 @@ def setup(server):
     assert [call for call in reactor.getDelayedCalls() if call.active()] == []
 
 
-def notify(notifier, endpoint="abc", address=None, event="check-sync", variables=()):
-    return notifier.notify(endpoint=endpoint, address=address, event=event, variables=variables)
+def notify(notifier, endpoint="abc", address=None, event="check-sync", variables=(), **known):
+    phone = Phone(account=endpoint, address=address, **known)
+    return notifier.notify(phone, event=event, variables=variables)
 
 
 async def failure_of(work):
@@ -212,10 +261,126 @@ async def test_an_account_is_notified_with_event_and_variables(setup, server):
 
 
 @pytest_twisted.ensureDeferred
-async def test_an_address_is_notified_by_uri(setup, server):
+async def test_a_phone_whose_account_is_not_known_is_found_by_its_address(setup, server):
+    server.contacts = [contact("abc"), contact("next", "10.0.0.10"), contact("next", "10.0.0.8")]
     notifier = await setup.connected()
-    await notify(notifier, endpoint=None, address="10.0.0.9")
-    assert ("URI", "sip:anonymous@10.0.0.9") in server.named("PJSIPNotify")[0]
+    await notify(notifier, endpoint=None, address="10.0.0.10")
+    assert ("URI", "sip:next@10.0.0.10:5060") in server.named("PJSIPNotify")[0]
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_of_several_phones_of_an_account_is_notified_by_its_own_contact(setup, server):
+    server.contacts = [
+        contact("autoprov", port=5070),
+        contact("autoprov", port=5072, agent="snomD785/10.1.1.1 000413aabbcc"),
+        contact("colleague"),
+    ]
+    notifier = await setup.connected()
+    shared = {"endpoint": "autoprov", "address": "10.0.0.9", "is_shared": True}
+    await notify(notifier, mac="00:04:13:aa:bb:cc", rivals=("other",), **shared)
+    await notify(notifier, port=5070, rivals=("other",), **shared)
+    assert [dict(fields)["URI"] for fields in server.named("PJSIPNotify")] == [
+        "sip:autoprov@10.0.0.9:5072",
+        "sip:autoprov@10.0.0.9:5070",
+    ]
+    told = await failure_of(notify(notifier, rivals=("other",), **shared))
+    assert "2 devices may be at 10.0.0.9, and none of its contacts tells which" in told
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_unregistered_account_is_a_failure_at_once(setup, server):
+    notifier = await setup.connected()
+    assert "'nobody' has no registered contact" in await failure_of(notify(notifier, "nobody"))
+    server.contacts = []
+    assert "'nobody' has no registered contact" in await failure_of(notify(notifier, "nobody"))
+    assert server.named("PJSIPNotify") == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_phone_that_registered_after_the_list_was_read_is_found(setup, server):
+    clock = task.Clock()
+    notifier = await setup.connected(clock=clock)
+    await notify(notifier)
+    server.contacts.append(contact("late"))
+    clock.advance(1)
+    await notify(notifier, "late")
+    assert len(server.named("PJSIPShowContacts")) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_without_an_endpoint_for_uris_a_notify_to_one_of_several_contacts_fails(
+    setup, server
+):
+    server.contacts.append(contact("abc", "10.0.0.10"))
+    server.config = []
+    notifier = await setup.connected()
+    told = await failure_of(notify(notifier, address="10.0.0.10"))
+    assert "set default_outbound_endpoint in [global] of pjsip.conf" in told
+    assert server.named("PJSIPNotify") == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_user_who_may_not_notify_is_told_by_the_status(setup, server):
+    server.commands = [("Originate", "Originate a call.  (Priv: originate,all)")]
+    notifier = setup.notifier()
+    notifier.start()
+    told = "the AMI user 'provd' lacks write = system in manager.conf"
+    await until(lambda: notifier.status == told)
+    assert told in await failure_of(notify(notifier))
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_command_that_is_not_known_yet_is_tried_again(setup, server):
+    answers = [[("Response", "Error"), ("Message", "Invalid/unknown command: PJSIPNotify.")]]
+    server.answer = lambda _fields: (
+        answers.pop() if answers else [("Response", "Success"), ("Message", "NOTIFY sent")]
+    )
+    clock = task.Clock()
+    notifier = await setup.connected(clock=clock)
+    sent = defer.ensureDeferred(notify(notifier))
+    await until(lambda: len(server.named("PJSIPNotify")) == 1)
+    await until(lambda: any(call.getTime() == 0.5 for call in clock.getDelayedCalls()))
+    clock.advance(0.5)
+    await sent
+    assert len(server.named("PJSIPNotify")) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_command_that_never_comes_is_a_failure(setup, server):
+    server.answer = lambda _fields: [("Response", "Error"), ("Message", "Invalid/unknown command")]
+    notifier = await setup.connected(timeout=0.9)
+    assert "Asterisk has no PJSIPNotify" in await failure_of(notify(notifier))
+
+
+@pytest_twisted.ensureDeferred
+async def test_content_without_its_type_is_refused(setup, server):
+    notifier = await setup.connected()
+    told = await failure_of(notify(notifier, variables=[("Content", "action=reboot")]))
+    assert "needs a Content-Type" in told
+    assert server.named("PJSIPNotify") == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_where_there_is_chan_sip_alone_its_account_is_notified(setup, server):
+    server.commands[1] = ("SIPnotify", "Send a SIP notify.  (Priv: system,all)")
+    peer = [("Address-IP", "10.0.0.9"), ("Address-Port", "5060"), ("SIP-Useragent", "phone")]
+    server.answer = lambda _fields: [("Response", "Success"), *peer]
+    notifier = await setup.connected()
+    await notify(notifier, address="10.0.0.9")
+    assert ("Channel", "abc") in server.named("SIPnotify")[0]
+    assert "but from 10.0.0.9" in await failure_of(notify(notifier, address="10.0.0.10"))
+    peer[:2] = [("Address-IP", "(null)"), ("Address-Port", "0")]
+    assert "no registered contact" in await failure_of(notify(notifier, address="10.0.0.9"))
+    assert len(server.named("SIPnotify")) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_asterisk_that_sleeps_is_given_no_notify(setup, server):
+    notifier = await setup.connected(timeout=0.2)
+    await notify(notifier)
+    server.silent_to = ("Ping", "PJSIPShowContacts")
+    assert "no answer in 0.2 s" in await failure_of(notify(notifier))
+    assert len(server.named("PJSIPNotify")) == 1
 
 
 @pytest_twisted.ensureDeferred
@@ -419,6 +584,7 @@ async def test_too_many_at_once_are_refused(setup, server, monkeypatch):
     notifier = await setup.connected()
     server.answer = lambda fields: None
     waiting = [defer.ensureDeferred(notify(notifier)) for _ in range(3)]
+    await until(lambda: len(server.named("PJSIPNotify")) == 3)
     assert "3 actions wait" in await failure_of(notify(notifier))
     for work in waiting:
         work.cancel()

@@ -232,3 +232,45 @@ def test_any_bytes_give_events_or_our_error(greeted, pieces):
                 assert isinstance(event, (Send, LoggedIn, Refused, Answered))
     except PacketError:
         assert session.receive(BANNER + CHALLENGE + ACCEPTED) == []
+
+
+def listing(*blocks):
+    session = ready()
+    action_id, _ = session.action("PJSIPShowContacts")
+    text = "".join(f"{block}ActionID: {action_id}\r\n\r\n" for block in blocks)
+    return session, session.receive(text.encode())
+
+
+LIST = "Response: Success\r\nEventList: start\r\n"
+ITEM = "Event: ContactList\r\nUri: sip:a@10.0.0.9\r\n"
+END = "Event: ContactListComplete\r\nEventList: Complete\r\nListItems: 2\r\n"
+
+
+def test_a_list_is_answered_as_a_whole():
+    _, happened = listing(LIST, ITEM, ITEM, END)
+    (answer,) = happened
+    assert answer.error is None
+    assert [item["uri"] for item in answer.items] == ["sip:a@10.0.0.9"] * 2
+
+
+def test_a_list_that_is_not_complete_is_no_answer_yet_and_may_be_forgotten():
+    session, happened = listing(LIST, ITEM)
+    assert happened == []
+    session.forget("provd-3")
+    assert session.receive(f"{END}ActionID: provd-3\r\n\r\n".encode()) == []
+
+
+def test_a_list_that_is_broken_off_is_an_error():
+    _, (answer,) = listing(LIST, ITEM, "Event: x\r\nEventList: Cancelled\r\n")
+    assert answer.error == "the server broke off its list"
+
+
+def test_a_list_that_is_refused_has_no_items():
+    _, (answer,) = listing("Response: Error\r\nMessage: No Contacts found\r\n")
+    assert (answer.error, answer.items) == ("No Contacts found", ())
+
+
+def test_a_list_without_end_is_an_error(monkeypatch):
+    monkeypatch.setattr("provd.notify.amiprotocol.MAX_ITEMS", 2)
+    with pytest.raises(PacketError, match="more than 2 items"):
+        listing(LIST, ITEM, ITEM, ITEM)

@@ -8,12 +8,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 import pytest_twisted
 from twisted.internet import defer, reactor, task
 from twisted.internet.protocol import DatagramProtocol
 
 from provd.errors import SynchronizeError
+from provd.notify.interface import Phone as phone_at
 from provd.notify.sip import SipNotifier
 
 SIPP = shutil.which("sipp")
@@ -129,7 +131,8 @@ class Reactor:
 
 
 def notify(notifier, address, event="check-sync", endpoint="abc", variables=()):
-    work = notifier.notify(endpoint=endpoint, address=address, event=event, variables=variables)
+    phone = phone_at(account=endpoint, address=address)
+    work = notifier.notify(phone, event=event, variables=variables)
     return defer.Deferred.fromCoroutine(work)
 
 
@@ -458,3 +461,16 @@ async def test_a_port_that_is_taken_is_told_to_whoever_notifies(make, phone):
     notifier = make(port=phone.port.getHost().port)
     assert notifier.status.startswith("no socket")
     assert "in use" in await failure_of(notify(notifier, phone.address))
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_of_several_phones_at_an_address_is_told_only_where_its_port_is_known(make):
+    phone = Phone()
+    host, _, port = phone.address.partition(":")
+    known = phone_at(account="autoprov", address=host, is_shared=True, rivals=("other",))
+    notifier = make()
+    told = await failure_of(notifier.notify(known, event="check-sync"))
+    assert "2 devices share its address, and its port is not known" in told
+    assert phone.received == []
+    await notifier.notify(attrs.evolve(known, port=int(port)), event="check-sync")
+    assert len(phone.received) == 1

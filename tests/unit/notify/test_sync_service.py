@@ -2,12 +2,13 @@
 
 import pytest
 import pytest_twisted
-from twisted.internet import defer, reactor, threads
+from twisted.internet import defer, reactor, task, threads
 
 from provd.compat import synchronize
 from provd.compat.synchronize import standard_sip_synchronize
 from provd.errors import SynchronizeError
-from provd.notify.legacy import SyncService
+from provd.notify.interface import Phone
+from provd.notify.legacy import HEARD_SECONDS, SyncService
 
 
 class Recorder:
@@ -15,6 +16,7 @@ class Recorder:
 
     def __init__(self):
         self.asked = []
+        self.phones = []
         self.answer = defer.succeed(None)
         self.status = "ok"
 
@@ -24,8 +26,10 @@ class Recorder:
     async def stop(self):
         pass
 
-    async def notify(self, *, endpoint, address, event, variables=()):
-        self.asked.append((endpoint, address, event, list(variables)))
+    async def notify(self, phone, *, event, variables=()):
+        self.phones.append(phone)
+        endpoint = None if phone.is_shared else phone.account
+        self.asked.append((endpoint, phone.address, event, list(variables)))
         await self.answer
 
 
@@ -98,3 +102,34 @@ async def test_in_another_thread_methods_block_and_raise(notifier):
     notifier.answer = defer.fail(SynchronizeError("no answer"))
     with pytest.raises(SynchronizeError, match="no answer"):
         await threads.deferToThread(service.sip_notify_by_ip, "10.0.0.9", "check-sync")
+
+
+def test_the_notifier_learns_the_mac_and_who_else_could_be_meant():
+    made = Recorder()
+    there = [
+        {"id": "me", "remote_state_sip_username": "autoprov"},
+        {"id": "a", "mac": "02:00:00:00:00:0a", "remote_state_sip_username": "autoprov"},
+        {"id": "b"},
+        {"id": "c", "remote_state_sip_username": "carol"},
+    ]
+    clock = task.Clock()
+    service = SyncService(clock, made, lambda *_asked: defer.succeed(there))
+    device = {"id": "me", "mac": "02:00:00:00:00:01", "ip": "10.0.0.9"}
+    clock.advance(1)
+
+    def told(**more):
+        service.notify_device({**device, **more}, "check-sync", is_shared=synchronize.is_shared)
+        return made.phones[-1]
+
+    phone = told(remote_state_sip_username="autoprov")
+    assert (phone.account, phone.is_shared, phone.mac) == ("autoprov", True, "02:00:00:00:00:01")
+    assert phone.rivals == ("02:00:00:00:00:0a", "b")
+    assert told(remote_state_sip_username="carol").rivals == ("b", "c")
+    there[1]["ip"] = "10.0.0.10"
+    assert told(remote_state_sip_username="autoprov").rivals == ("b",)
+    there[1]["ip"] = "10.0.0.9"
+    assert told().rivals == ("02:00:00:00:00:0a", "b", "c")
+    service.hear("me", Phone("autoprov", "10.0.0.9", port=5072))
+    assert told().port == 5072
+    clock.advance(HEARD_SECONDS)
+    assert told().port is None

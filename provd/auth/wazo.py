@@ -199,6 +199,8 @@ class WazoAuthorizer:
         self, method: str, path: str, headers: dict[str, str] | None = None, json: Any = None
     ) -> tuple[int, Any]:
         """Return status and decoded body of a call; AuthUnavailable without an answer in time."""
+        # To treq, `json=None` is the body `null`.
+        content = {} if json is None else {"json": json}
 
         async def call() -> tuple[int, Any]:
             response = await self._client.request(
@@ -207,7 +209,7 @@ class WazoAuthorizer:
                 headers=Headers(
                     {"Accept": ["application/json"], **{k: [v] for k, v in (headers or {}).items()}}
                 ),
-                json=json,
+                **content,
             )
             if method == "HEAD":
                 await response.content()

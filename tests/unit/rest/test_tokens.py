@@ -205,12 +205,15 @@ class Answers:
 
     def __init__(self):
         self.calls = []
+        self.bodies = []
         self.statuses = {"HEAD": 204}
         self.service_tokens = 0
 
     def request(self, method, uri, headers=None, bodyProducer=None):
         method, uri = method.decode(), uri.decode().removeprefix("http://auth:9497")
         self.calls.append((method, uri))
+        content_type = headers.getRawHeaders("content-type")
+        self.bodies.append((method, bodyProducer is not None, content_type))
         status = self.statuses.get(method, 200)
         if method == "HEAD":
             document = None
@@ -251,6 +254,19 @@ def wazo(clock, answers, renewals):
         agent=answers,
         renewed=lambda token, tenant: renewals.append((token, tenant)),
     )
+
+
+def test_only_the_request_for_a_token_has_a_body(wazo, answers):
+    run(wazo.start())
+    run(wazo.authorize("t", "provd.read", None))
+    run(wazo.authorize("t", "provd.read", B))
+    run(wazo.visible(A))
+    run(wazo.all_tenants())
+    run(wazo.stop())
+    assert {method for method, *_ in answers.bodies} == {"POST", "GET", "HEAD"}
+    for method, has_body, content_type in answers.bodies:
+        assert has_body is (method == "POST")
+        assert content_type == (["application/json; charset=UTF-8"] if has_body else None)
 
 
 def test_a_good_answer_is_remembered_for_some_seconds_and_a_bad_one_is_not(wazo, clock, answers):

@@ -803,6 +803,7 @@ class Daemon(service.MultiService):
                 "last_error": loaded.stats.last_error,
                 "outside_writes": loaded.stats.outside_writes,
                 "last_outside_write": loaded.stats.last_outside_write,
+                "damage": loaded.damage,
             }
             for loaded in self._host
         }

@@ -338,7 +338,7 @@ class PhoneResource(resource.Resource):
             self._pipeline.log_if_sensitive(loaded, filename, address)
         except ClientAddressError:
             return None
-        except (Exception, SystemExit):  # met again by `render`, where the plugin is named
+        except BaseException:
             logger.debug("a request was not answered at once", exc_info=True)
             return None
         content = file.content
@@ -390,7 +390,7 @@ class PhoneResource(resource.Resource):
             return self._answer(request, _page(404, "Not Found", "No such file."))
         try:
             served = identified and self._serve_now(request, identified, filename)
-        except (Exception, SystemExit):  # met again below, where the plugin is named
+        except BaseException:
             logger.debug("a request was not served at once", exc_info=True)
             served = None
         if served is not None:

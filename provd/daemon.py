@@ -392,7 +392,10 @@ class Daemon(service.MultiService):
         )
 
         async def tenant_deleted(data: dict[str, Any]) -> None:
-            await removal.forget(deleted_tenant(data))
+            tenant = deleted_tenant(data)
+            # Whoever publishes the event and asks right after sees none of them.
+            with authorizer.hiding(tenant):
+                await removal.forget(tenant)
 
         handlers = {"auth_tenant_deleted": tenant_deleted}
         self._bus = BusConsumer(
@@ -474,6 +477,10 @@ class Daemon(service.MultiService):
         if self._cluster is not None and self._plugins.shared is not None:
             await self._plugins.shared.converge()
             self._cluster.poll()
+        if isinstance(self._authorizer, WazoAuthorizer):
+            # Nothing can be created without the main tenant: ready means that it is known, unless
+            # wazo-auth is away.
+            await self._authorizer.wait_until_ready()
         await self._listen()
         if self._bus is not None and self._tenant_sync is not None:
             self._bus.start()

@@ -397,7 +397,10 @@ class Daemon(service.MultiService):
         )
 
         async def tenant_deleted(data: dict[str, Any]) -> None:
-            await removal.forget(deleted_tenant(data))
+            tenant = deleted_tenant(data)
+            # Whoever publishes the event and asks right after sees none of them.
+            with authorizer.hiding(tenant):
+                await removal.forget(tenant)
 
         handlers = {"auth_tenant_deleted": tenant_deleted}
         self._bus = BusConsumer(
@@ -479,6 +482,10 @@ class Daemon(service.MultiService):
         if self._cluster is not None and self._plugins.shared is not None:
             await self._plugins.shared.converge()
             self._cluster.poll()
+        if isinstance(self._authorizer, WazoAuthorizer):
+            # Nothing can be created without the main tenant: ready means that it is known, unless
+            # wazo-auth is away.
+            await self._authorizer.wait_until_ready()
         await self._listen()
         if self._bus is not None and self._tenant_sync is not None:
             self._bus.start()
@@ -850,6 +857,7 @@ class Daemon(service.MultiService):
                 "last_error": loaded.stats.last_error,
                 "outside_writes": loaded.stats.outside_writes,
                 "last_outside_write": loaded.stats.last_outside_write,
+                "damage": loaded.damage,
             }
             for loaded in self._host
         }

@@ -207,3 +207,8 @@ class PacketError(ProvdError):
 
 class ClientAddressError(ProvdError):
     """The address of an HTTP client cannot be told from the request."""
+
+
+def describe(error: BaseException) -> str:
+    """Return what an error says, or its kind where it says nothing, as SystemExit does."""
+    return str(error) if str(error) and isinstance(error, Exception) else repr(error)

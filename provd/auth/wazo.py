@@ -7,8 +7,10 @@ and the daemon's own token is renewed in the background for ever, whether or not
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -19,16 +21,19 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from provd.errors import AuthenticationFailed, AuthUnavailable
-from provd.logs import log_failure
+from provd.retry import RetryLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
 TOKEN_SECONDS = 21600
 RENEW_SECONDS = 17280
 RENEW_EARLY_SECONDS = 60
+READY_SECONDS = 5.0
+"""How long a request waits until the daemon has its own token, and so the main tenant."""
+HURRY_SECONDS = 1.0
 RETRY_SECONDS = (1, 2, 4, 8, 16, 32)
 REMEMBER_SECONDS = 10.0
 _MAX_REMEMBERED = 10_000
@@ -106,10 +111,16 @@ class WazoAuthorizer:
         agent = agent or make_agent(reactor, timeout, verify_certificate)
         self._client = treq.client.HTTPClient(agent)
         self._memory = _Memory(reactor)
+        self._hidden: Counter[str] = Counter()
         self._renewed = renewed
-        self._renewal: defer.Deferred[Any] | None = None
-        self._pause: defer.Deferred[None] | None = None
-        self._last_try = 0.0
+        self._renewal = RetryLoop(
+            reactor,
+            self._renew,
+            name="no service token",
+            delays=RETRY_SECONDS,
+            level=_renewal_level,
+            log=logger,
+        )
         self.service_token: str | None = None
         self._main_tenant: str | None = None
 
@@ -120,61 +131,29 @@ class WazoAuthorizer:
 
     async def start(self) -> None:
         """Begin to renew the service token."""
-        self._renewal = defer.Deferred.fromCoroutine(self._renew_for_ever())
-        self._renewal.addErrback(self._stopped)
-
-    @staticmethod
-    def _stopped(failure: Any) -> None:
-        if not failure.check(defer.CancelledError):
-            log_failure(failure, logger, "the service token is not renewed any more")
+        self._renewal.start()
 
     async def stop(self) -> None:
         """Stop renewing."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            self._renewal = None
-
-    async def _renew_for_ever(self) -> None:
-        failures = 0
-        while True:
-            try:
-                await self._renew()
-            except AuthUnavailable as error:
-                delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
-                failures += 1
-                logger.warning("no service token, next try in %d s: %s", delay, error)
-            except AuthenticationFailed as error:
-                delay = RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)]
-                failures += 1
-                logger.error(
-                    "wazo-auth refuses the service key, next try in %d s: %s", delay, error
-                )
-            else:
-                delay = RENEW_SECONDS
-                failures = 0
-            await self._wait(delay)
-
-    async def _wait(self, seconds: float) -> None:
-        """Wait that long, or until somebody finds that the service token is refused."""
-        self._last_try = self._reactor.seconds()
-        self._pause = defer.Deferred()
-        timer = self._reactor.callLater(seconds, self._pause.callback, None)
-        try:
-            await self._pause
-        finally:
-            self._pause = None
-            if timer.active():
-                timer.cancel()
+        await self._renewal.stop()
 
     def _renew_early(self) -> None:
         """Renew the service token now; not soon again, as the reason may lie elsewhere."""
-        if (
-            self._pause is not None
-            and self._reactor.seconds() - self._last_try >= RENEW_EARLY_SECONDS
-        ):
-            self._pause.callback(None)
+        if not self._renewal.is_attempting:
+            self._renewal.hurry(RENEW_EARLY_SECONDS)
 
-    async def _renew(self) -> None:
+    async def wait_until_ready(self) -> None:
+        """Wait for an attempt to get the first service token, for some seconds at most.
+
+        Whether it succeeded is for the caller to see.
+        """
+        if self.service_token is not None or not self._renewal.is_running:
+            return
+        if self._renewal.is_attempting or self._renewal.hurry(HURRY_SECONDS):
+            with contextlib.suppress(defer.TimeoutError):
+                await self._renewal.attempt_ended().addTimeout(READY_SECONDS, self._reactor)
+
+    async def _renew(self) -> float:
         credentials = base64.b64encode(f"{self._username}:{self._password}".encode()).decode()
         status, body = await self._call(
             "POST",
@@ -184,7 +163,9 @@ class WazoAuthorizer:
         )
         token = _dig(body, "data", "token")
         if status == 401:
-            raise AuthenticationFailed("401 at the creation of a token")
+            raise AuthenticationFailed(
+                "wazo-auth refuses the service key: 401 at the creation of a token"
+            )
         if status != 200 or not isinstance(token, str):
             raise AuthUnavailable(f"{status} at the creation of a token")
         status, body = await self._call("GET", f"/token/{quote(token, safe='')}")
@@ -194,11 +175,14 @@ class WazoAuthorizer:
         self.service_token, self._main_tenant = token, tenant
         logger.info("service token renewed, the main tenant is %s", tenant)
         self._renewed(token, tenant)
+        return RENEW_SECONDS
 
     async def _call(
         self, method: str, path: str, headers: dict[str, str] | None = None, json: Any = None
     ) -> tuple[int, Any]:
         """Return status and decoded body of a call; AuthUnavailable without an answer in time."""
+        # To treq, `json=None` is the body `null`.
+        content = {} if json is None else {"json": json}
 
         async def call() -> tuple[int, Any]:
             response = await self._client.request(
@@ -207,7 +191,7 @@ class WazoAuthorizer:
                 headers=Headers(
                     {"Accept": ["application/json"], **{k: [v] for k, v in (headers or {}).items()}}
                 ),
-                json=json,
+                **content,
             )
             if method == "HEAD":
                 await response.content()
@@ -259,6 +243,8 @@ class WazoAuthorizer:
             if status != 204:
                 raise _refusal(status, f"the token does not allow {access}")
             self._memory.put(question, True)
+        # The service answers, so the daemon's own token cannot be far.
+        await self.wait_until_ready()
         return request_tenant
 
     async def visible(self, tenant: str) -> frozenset[str]:
@@ -266,13 +252,23 @@ class WazoAuthorizer:
         question = ("visible", tenant)
         known: frozenset[str] | None = self._memory.get(question)
         if known is not None:
-            return known
+            return known - self._hidden.keys()
+        await self.wait_until_ready()
         if self.service_token is None:
             raise AuthUnavailable("the daemon has no service token yet")
         uuids = await self._tenants(tenant)
         visible = frozenset((tenant, *(uuids or ())))
         self._memory.put(question, visible)
-        return visible
+        return visible - self._hidden.keys()
+
+    @contextlib.contextmanager
+    def hiding(self, tenant: str) -> Iterator[None]:
+        """Let nobody see a tenant's devices while they are being deleted."""
+        self._hidden[tenant] += 1
+        try:
+            yield
+        finally:
+            self._hidden -= Counter((tenant,))
 
     async def _tenants(self, tenant: str | None) -> list[str] | None:
         """Return the tenants visible to `tenant`, None if that is refused; AuthUnavailable.
@@ -312,6 +308,10 @@ class WazoAuthorizer:
         if self.service_token is None:
             raise AuthUnavailable("the daemon has no service token yet")
         return await self._tenants(None)
+
+
+def _renewal_level(error: Exception, _failures: int) -> int:
+    return logging.ERROR if isinstance(error, AuthenticationFailed) else logging.WARNING
 
 
 def _refusal(status: int, text: str) -> AuthenticationFailed | AuthUnavailable:

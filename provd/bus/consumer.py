@@ -9,11 +9,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet import defer, task
-
 from provd.bus.events import parse_event
 from provd.errors import InvalidDocument
-from provd.logs import log_failure
+from provd.retry import RetryLoop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -56,12 +54,11 @@ class BusConsumer:
         self._connect = connect
         self._handlers = handlers
         self._missed = missed
-        self._running: defer.Deferred[Any] | None = None
-        self._stopping = False
         self._connection: Connection | None = None
-        self._attempts = 0
-        """How often it was tried to connect since messages came last."""
-        self._was_down = False
+        self._is_first = True
+        self._loop = RetryLoop(
+            clock, self._listen, name="the bus is not connected", delays=RETRY_SECONDS, log=logger
+        )
 
     @property
     def connected(self) -> bool:
@@ -70,55 +67,26 @@ class BusConsumer:
 
     def start(self) -> None:
         """Begin to connect; the broker need not be there."""
-        self._running = defer.Deferred.fromCoroutine(self._run())
-        self._running.addErrback(self._ended)
-
-    def _ended(self, failure: Any) -> None:
-        if not self._stopping:
-            log_failure(failure, logger, "the bus is not listened to any more")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Close the connection, or stop trying; an event that is being handled is given up."""
-        if self._running is not None:
-            self._stopping = True
-            self._running.cancel()
-            await self._running
-            self._running = None
+        await self._loop.stop()
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._listen()
-            except Exception as error:
-                if self._stopping:
-                    raise
-                self._was_down = True
-                delay = RETRY_SECONDS[min(self._attempts, len(RETRY_SECONDS)) - 1]
-                # A broker that is away for days is not worth a warning every half minute.
-                known = self._attempts > len(RETRY_SECONDS)
-                logger.log(
-                    logging.DEBUG if known else logging.WARNING,
-                    "the bus is not connected, next try in %d s: %s",
-                    delay,
-                    error,
-                    exc_info=not isinstance(error, OSError),
-                )
-                await task.deferLater(self._clock, delay)
-
-    async def _listen(self) -> None:
-        self._attempts += 1
+    async def _listen(self) -> float:
+        """Connect and deal with messages until that fails; it never returns."""
+        is_first, self._is_first = self._is_first, False
         self._connection = connection = await self._connect()
         try:
             logger.info("the bus is connected")
-            if self._was_down:
+            if not is_first:
                 self._missed()
             while True:
                 message = await connection.receive()
                 await self._handle(message)
                 connection.acknowledge(message)
         finally:
-            # What ends after it worked is tried again as if for the first time.
-            self._attempts = 1
+            self._loop.note_success()
             await connection.close()
             self._connection = None
 
@@ -132,6 +100,6 @@ class BusConsumer:
         except InvalidDocument as error:
             logger.warning("a message of the bus is left out: %s", error)
         except Exception:
-            if self._stopping:
+            if not self._loop.is_running:
                 raise
             logger.exception("an event of the bus could not be dealt with")

@@ -126,7 +126,7 @@ def _load(
     try:
         code = compile(source, path, "exec", dont_inherit=True)
         exec(code, scope)  # noqa: S102 - that is what such a file is for
-    except Exception as error:
+    except BaseException as error:
         raise SettingsError(f"{path}: {_reason(error, path)}") from error
     part = scope.get(stage)
     if part is None:
@@ -136,7 +136,7 @@ def _load(
     return part
 
 
-def _reason(error: Exception, path: str) -> str:
+def _reason(error: BaseException, path: str) -> str:
     """Return one line that says what happened in the file, and where in it."""
     if isinstance(error, SyntaxError):
         line, text = error.lineno, error.msg

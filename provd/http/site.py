@@ -392,7 +392,7 @@ class PhoneResource(resource.Resource):
             self._pipeline.log_if_sensitive(loaded, name, address)
         except ClientAddressError:
             return None
-        except (Exception, SystemExit):  # met again by `render`, where the plugin is named
+        except BaseException:
             logger.debug("a request was not answered at once", exc_info=True)
             return None
         content = file.content
@@ -445,7 +445,7 @@ class PhoneResource(resource.Resource):
             return self._answer(request, _page(404, "Not Found", "No such file."))
         try:
             served = identified and self._serve_now(request, identified)
-        except (Exception, SystemExit):  # met again below, where the plugin is named
+        except BaseException:
             logger.debug("a request was not served at once", exc_info=True)
             served = None
         if served is not None:

@@ -242,7 +242,7 @@ class Extraction:
         try:
             with loaded.measured("extract"):
                 result = extractor.extract(request, kind)
-        except (Exception, SystemExit):
+        except BaseException:
             # Typical cause: a User-Agent that is not ASCII. No traceback, phones repeat it.
             logger.warning("the extractor of plugin %s failed on a request", loaded.id)
             logger.debug("traceback", exc_info=True)

@@ -31,6 +31,7 @@ from provd.errors import (
     SynchronizeError,
     TenantUnknown,
     TooBusy,
+    describe,
 )
 from provd.manager.cache import DocumentCache
 from provd.manager.configs import Configs, Stamp
@@ -416,8 +417,8 @@ class DeviceManager:
             )
         except (ProvdError, defer.CancelledError):
             raise
-        except Exception as error:
-            raise SynchronizeError(f"device {device_id}: {error}") from error
+        except BaseException as error:  # of the plugin's Deferred
+            raise SynchronizeError(f"device {device_id}: {describe(error)}") from error
 
     async def trigger_of(self, device_id: str) -> str | None:
         """Return the file name whose download proves that a phone loaded its configuration."""

@@ -306,7 +306,7 @@ class Pipeline:
             raise
         except defer.TimeoutError as error:
             raise ProvdError(f"the {stage} took more than {STAGE_TIMEOUT:.0f} s") from error
-        except Exception as error:
+        except BaseException as error:
             reason = f"{type(error).__name__}: {error}"
             raise ProvdError(f"the {stage} failed: {reason}") from error
 

@@ -15,6 +15,7 @@ from provd.errors import (
     PluginLoadError,
     PluginNotInstalled,
     ProvdError,
+    describe,
 )
 from provd.manager.operations import PROGRESS, SUCCESS, Operation
 from provd.plugin.archive import remove_plugin
@@ -205,9 +206,11 @@ class PluginManager:
             except ProvdError as error:
                 logger.error("%s failed: %s", operation.label, error)
                 operation.fail(str(error))
-            except Exception as error:
+            except BaseException as error:
                 logger.exception("%s failed", operation.label)
-                operation.fail(str(error))
+                operation.fail(describe(error))
+                if not isinstance(error, Exception):
+                    raise
             else:
                 operation.state = SUCCESS
             finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from twisted.internet import defer, task
 
-from provd.errors import ProvdError
+from provd.errors import ProvdError, describe
 from provd.logs import log_failure
 from provd.manager.history import SyncEntry
 from provd.model.operations import FAIL, PROGRESS, SUCCESS, Operation
@@ -109,9 +109,11 @@ class Synchronizations:
             logger.warning("the synchronisation of device %s failed: %s", device_id, error)
             operation.fail(str(error))
             return None
-        except Exception as error:
+        except BaseException as error:
             logger.exception("the synchronisation of device %s failed", device_id)
-            operation.fail(str(error))
+            operation.fail(describe(error))
+            if not isinstance(error, Exception):
+                raise
             return None
         if expected is None or not self._waits:
             operation.state = SUCCESS

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import defer
 
 from provd.errors import AuthUnavailable, DeviceNotFound, ProvdError
-from provd.logs import log_failure
+from provd.retry import RetryLoop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LEAST_PAUSE = 0.05
 RETRY_SECONDS = 60.0
+LEAST_RETRY_SECONDS = 0.05
+"""Between attempts that fail, where the period is shorter."""
 _TENANTS_AT_ONCE = 1000
 _DELETIONS_AT_ONCE = 16
 
@@ -108,98 +109,85 @@ class TenantSync:
         self._list_tenants = list_tenants
         self._start_seconds = start_seconds
         self._interval_seconds = interval_seconds
-        self._running: defer.Deferred[Any] | None = None
-        self._stopping = False
-        self._sleeping: defer.Deferred[None] | None = None
-        self._again = False
+        self._seen: frozenset[str] = frozenset()
+        """The tenants that the last list had which was believed."""
+        self._due = float("-inf")
         self._trouble: str | None = None
+        retry = max(min(interval_seconds, RETRY_SECONDS), LEAST_RETRY_SECONDS)
+        self._loop = RetryLoop(
+            clock,
+            self._take_turn,
+            name="tenants are not compared",
+            delays=(retry,),
+            level=self._level,
+            log=logger,
+        )
 
     def start(self) -> None:
-        """Begin; the first comparison comes after the time that the settings say."""
-        self._running = defer.Deferred.fromCoroutine(self._run())
-        self._running.addErrback(self._ended)
-
-    def _ended(self, failure: Any) -> None:
-        if not self._stopping:
-            log_failure(failure, logger, "tenants are not compared any more")
+        """Begin; the first comparison follows after the start time."""
+        self._loop.start(self._start_seconds)
 
     async def stop(self) -> None:
-        """Stop, in the middle of a comparison if need be."""
-        if self._running is not None:
-            self._stopping = True
-            self._running.cancel()
-            await self._running
-            self._running = None
+        """End, in the middle of a comparison if need be."""
+        await self._loop.stop()
 
     def compare_soon(self) -> None:
         """Do the next comparison at once, as an event may have been missed."""
-        self._again = True
-        if self._sleeping is not None and not self._sleeping.called:
-            self._sleeping.callback(None)
+        self._loop.hurry()
 
-    async def _run(self) -> None:
-        await self._sleep(self._start_seconds)
-        while True:
-            began = self._clock.seconds()
-            self._again = False
-            period = self._interval_seconds
-            if not await self._compare_quietly():
-                period = min(period, RETRY_SECONDS)
-            pause = 0.0 if self._again else period - (self._clock.seconds() - began)
-            self._sleeping = defer.Deferred()
-            await self._sleep(max(pause, LEAST_PAUSE), self._sleeping)
-
-    async def _sleep(self, seconds: float, sleeping: defer.Deferred[None] | None = None) -> None:
-        """Wait; who holds `sleeping` may fire it earlier."""
-        sleeping = sleeping or defer.Deferred()
-        call = self._clock.callLater(seconds, sleeping.callback, None)
-        try:
-            await sleeping
-        finally:
-            if call.active():
-                call.cancel()
-
-    async def _compare_quietly(self) -> bool:
-        """Compare; return whether that worked. Only the first of equal troubles is logged."""
-        try:
-            if self._takes_turn is not None and not await self._takes_turn(
-                max(self._interval_seconds * 0.9, 1.0)
-            ):
-                return True
+    async def _take_turn(self) -> float:
+        """Compare if it is this node's turn; return how many seconds to wait then."""
+        began = self._clock.seconds()
+        # A timer that is late by a little must not make all later comparisons late.
+        is_late = 0 <= began - self._due < self._interval_seconds / 2
+        self._due = (self._due if is_late else began) + self._interval_seconds
+        if self._takes_turn is None or await self._takes_turn(
+            max(self._interval_seconds * 0.9, 1.0)
+        ):
             await self.compare()
-        except Exception as error:
-            if self._stopping:
-                raise
-            trouble = repr(error)
-            if trouble == self._trouble:
-                logger.debug("tenants are still not compared: %s", error)
-            elif isinstance(error, ProvdError):
-                logger.warning("tenants are not compared: %s", error)
-            else:
-                logger.exception("tenants are not compared")
-            self._trouble = trouble
-            return False
         if self._trouble is not None:
             logger.info("tenants are compared again")
         self._trouble = None
-        return True
+        return float(self._due - self._clock.seconds())
+
+    def _level(self, error: Exception, _failures: int) -> int:
+        """Return the level for a failed comparison; only the first of equal troubles is logged."""
+        trouble, self._trouble = self._trouble, repr(error)
+        if trouble == self._trouble:
+            return logging.DEBUG
+        return logging.WARNING if isinstance(error, ProvdError) else logging.ERROR
 
     async def compare(self) -> None:
         """Delete devices and keys of tenants that are gone; AuthUnavailable without a good list."""
         entries = self._parameters.tenants()
         known = await self._known_tenants()
+        missing = (self._seen | {tenant.lower() for tenant in entries}) - known
+        if missing:
+            # Two lists in a row are believed. The second follows at once, as a tenant may be gone
+            # for a moment only.
+            again = await self._known_tenants()
+            missing -= again
+            known |= again
+        deleted: Counter[str] = Counter()
+        if missing:
+            ids = await self._store.find_ids("devices", {"tenant_uuid": {"$in": sorted(missing)}})
+            deleted += await self._removal.delete(ids, lambda tenant: tenant.lower() in missing)
         strays = await self._strays(known)
         if strays:
-            # A stray may be of a tenant that was made after the first list; the second is newer
-            # than every stray.
-            known = await self._known_tenants()
-        deleted = await self._removal.delete(strays, lambda tenant: tenant.lower() not in known)
+            # A stray may be of a tenant that was made after the lists; this one is newer than every
+            # stray.
+            newest = await self._known_tenants()
+            known |= newest
+            deleted += await self._removal.delete(
+                strays, lambda tenant: tenant.lower() in missing or tenant.lower() not in newest
+            )
         for tenant in entries:
-            if tenant.lower() not in known:
+            if tenant.lower() in missing:
                 await self._parameters.remove_tenant(tenant)
-                deleted[tenant] += 0
+                deleted.setdefault(tenant, 0)
         for tenant, count in deleted.items():
             logger.info("tenant %s is gone: %d devices deleted", tenant, count)
+        self._seen = frozenset(known - missing)
 
     async def _known_tenants(self) -> set[str]:
         """Return all tenants, in lower case as clients may write a UUID either way."""

@@ -19,6 +19,7 @@ from provd.errors import (
     PluginError,
     PluginLoadError,
     ProvdError,
+    describe,
 )
 from provd.model.operations import PROGRESS, SUCCESS, Operation
 from provd.plugin.download import verify
@@ -182,8 +183,8 @@ class FetchfwPluginHelper:
                 self._installed[package.id] = await _in_thread(
                     lambda: self._install(package, downloads, installation)
                 )
-            except Exception as error:
-                operation.fail(str(error))
+            except BaseException as error:
+                operation.fail(describe(error))
                 raise
             operation.state = SUCCESS
 

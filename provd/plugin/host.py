@@ -1,9 +1,12 @@
 """Loads the installed plugins, runs their code and keeps what it does to itself.
 
 Every call into a plugin goes through `LoadedPlugin.measured`: it measures, and names a plugin that
-held the loop, that raised, or that changed files outside of its directory. Plugins are executed as
-the plugin API says (contract: plugin API §2): `entry.py` in a fresh dictionary that holds
-`execfile_`, no import.
+held the loop, that raised, or that changed files outside of its directory. Whatever a plugin raises
+is a failure of that plugin, KeyboardInterrupt, SystemExit and GeneratorExit included: nothing that
+a plugin does may end the daemon or leave an operation without an end.
+
+Plugins are executed as the plugin API says (contract: plugin API §2): `entry.py` in a fresh
+dictionary that holds `execfile_`, no import.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from provd.plugin.localization import localize
 from provd.plugin.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
 logger = logging.getLogger(__name__)
@@ -94,7 +97,7 @@ class _Call(Watch):
             stats.slow_calls += 1
             stats.last_slow = f"{self._what}: {spent:.1f} s"
             logger.warning("plugin %s held the loop for %.1f s in %s", self._id, spent, self._what)
-        if isinstance(error, Exception | SystemExit):
+        if error is not None:
             stats.errors += 1
             stats.last_error = f"{self._what}: {type(error).__name__}: {error}"
 
@@ -122,6 +125,8 @@ class LoadedPlugin:
     templates: list[templates.TemplatePluginHelper] = attrs.field(factory=list)
     stats: PluginStats = attrs.field(factory=PluginStats)
     common_files: tuple[str, ...] = ()
+    damage: str | None = None
+    """Why it could not write all its common files; it serves what there is."""
     sensitive: dict[str, bool] = attrs.field(factory=dict)
     """What the plugin said of file names."""
     _stamp: str = ""
@@ -260,7 +265,7 @@ class PluginHost:
         for observer in list(self._observers):
             try:
                 getattr(observer, event)(plugin_id)
-            except Exception:
+            except BaseException:
                 logger.exception("an observer failed at %s of plugin %s", event, plugin_id)
 
     def compile_templates(self, plugin_id: str) -> None:
@@ -307,7 +312,8 @@ class PluginHost:
     def load(self, plugin_id: str) -> LoadedPlugin:
         """Load an installed plugin and write its common files.
 
-        PluginNotInstalled or PluginLoadError, with the reason; then nothing of it stays loaded.
+        PluginNotInstalled or PluginLoadError, with the reason; then nothing of it stays loaded. One
+        that cannot write its common files is damaged, and serves its devices all the same.
         """
         if plugin_id in self._loaded:
             raise PluginLoadError(plugin_id, f"plugin {plugin_id} is already loaded")
@@ -320,7 +326,7 @@ class PluginHost:
         except PluginLoadError as error:
             self.load_errors[plugin_id] = str(error)
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             message = f"plugin {plugin_id} cannot be loaded: {type(error).__name__}: {error}"
             self.load_errors[plugin_id] = message
             logger.exception("plugin %s cannot be loaded", plugin_id)
@@ -332,10 +338,9 @@ class PluginHost:
         try:
             self.configure_common(loaded)
         except PluginError as error:
-            self.unload(plugin_id)
-            message = f"plugin {plugin_id} cannot write its common files: {error}"
-            self.load_errors[plugin_id] = message
-            raise PluginLoadError(plugin_id, message) from error
+            logger.error(
+                "plugin %s is damaged: it cannot write its common files: %s", plugin_id, error
+            )
         logger.info("plugin %s loaded, version %s", plugin_id, loaded.info.get("version"))
         return loaded
 
@@ -450,25 +455,27 @@ class PluginHost:
         try:
             with loaded.measured(what):
                 return function(*args)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             logger.warning("plugin %s failed in %s", loaded.id, what, exc_info=True)
             raise PluginError(loaded.id, f"{type(error).__name__}: {error}") from error
 
     def recorded(self, loaded: LoadedPlugin, method: str, *args: Any) -> tuple[str, ...]:
         """Call a method that writes files; return the paths it wrote, as far as they are known."""
-        written: list[str] = []
-        token = templates.written.set(written)
-        try:
+        with _noting_writes() as written:
             self.call(loaded, method, *args)
-        finally:
-            templates.written.reset(token)
-        return tuple(os.path.normpath(path) for path in written)
+        return _normalized(written)
 
     def configure_common(self, loaded: LoadedPlugin) -> None:
-        """Write the files that all devices of a plugin share."""
-        loaded.common_files = self.recorded(
-            loaded, "configure_common", _private_copy(self._base_raw_config)
-        )
+        """Write the files that all devices of a plugin share; PluginError, and it is damaged."""
+        loaded.damage = None
+        with _noting_writes() as written:
+            try:
+                self.call(loaded, "configure_common", _private_copy(self._base_raw_config))
+            except PluginError as error:
+                loaded.damage = str(error)
+                raise
+            finally:
+                loaded.common_files = _normalized(written)
 
     def extractors(self, kind: RequestType) -> list[tuple[LoadedPlugin, Any]]:
         """Return the extractors for a kind of request, in load order."""
@@ -486,6 +493,21 @@ class PluginHost:
 def _attribute(loaded: LoadedPlugin, kind: RequestType) -> Any:
     """Return the extractor of a plugin, which may be computed by it."""
     return getattr(loaded.plugin, _EXTRACTORS[kind], None)
+
+
+@contextlib.contextmanager
+def _noting_writes() -> Iterator[list[str]]:
+    """Give a list that fills with the paths that plugin code writes meanwhile."""
+    written: list[str] = []
+    token = templates.written.set(written)
+    try:
+        yield written
+    finally:
+        templates.written.reset(token)
+
+
+def _normalized(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(os.path.normpath(path) for path in paths)
 
 
 def _private_copy(document: dict[str, Any]) -> dict[str, Any]:

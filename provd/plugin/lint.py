@@ -288,6 +288,8 @@ def lint(plugin_dir: str, quirk: Quirk | None = None) -> list[Finding]:
         except PluginError as error:
             findings.error(_reason(error, copy))
             return findings.all()
+        if loaded.damage is not None:
+            findings.error(f"configure_common: {loaded.damage}")
         models = [model for model in _models(info or loaded.info) if not model.is_wildcard]
         _check_templates(loaded, findings)
         _check_packages(loaded, findings)

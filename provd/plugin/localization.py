@@ -67,7 +67,7 @@ class LocalizationService:
         for observer in [*methods, *self._observers]:
             try:
                 observer(LOCALE_CHANGED, None)
-            except Exception:
+            except BaseException:
                 logger.exception("an observer of the locale failed")
 
 

@@ -308,9 +308,9 @@ class RestApi:
             if reply.document is not None:
                 content = await encode_in_slices(reply.document, self._pause, shape=reply.shape)
                 reply = attrs.evolve(reply, document=None, content=content)
-        except defer.CancelledError:
+        except (defer.CancelledError, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:  # what a plugin's service raises, too
             refusal = to_http(error)
             if refusal is None:
                 logger.exception("%s %s failed", _method(request), _shown(request))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.errors import InvalidParameter, ParameterNotFound
+from provd.errors import InvalidParameter, ParameterNotFound, describe
 from provd.manager.parameters import DESCRIPTIONS
 from provd.rest.app import ROOT, Action, Call, Reply, Route
 from provd.rest.errors import HttpError
@@ -128,5 +128,5 @@ class PluginParameters:
             raise ParameterNotFound(name) from None
         except InvalidParameter:
             raise
-        except Exception as error:
-            raise InvalidParameter(f"{name}: {error}") from error
+        except BaseException as error:
+            raise InvalidParameter(f"{name}: {describe(error)}") from error

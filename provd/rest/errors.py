@@ -49,7 +49,7 @@ _TABLE: tuple[tuple[type[Exception], int, str | None], ...] = (
 )
 
 
-def to_http(error: Exception) -> HttpError | None:
+def to_http(error: BaseException) -> HttpError | None:
     """Return the status and text for an error of ours; None for anything unexpected."""
     if isinstance(error, HttpError):
         return error

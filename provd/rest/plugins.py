@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer
 
-from provd.errors import DownloadError, PluginError, PluginNotLoaded
+from provd.errors import DownloadError, PluginError, PluginNotLoaded, describe
 from provd.logs import log_failure
 from provd.manager.operations import Operations
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point, links
@@ -34,6 +34,8 @@ from provd.rest.schemas import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from twisted.python.failure import Failure
 
     from provd.manager.parameters import Parameters
     from provd.manager.plugins import PluginManager
@@ -383,9 +385,15 @@ class PluginsResource:
                 await defer.maybeDeferred(service.uninstall, package_id)
                 begin = service.install
             done, operation = begin(package_id)
-        except Exception as error:
-            raise PluginError(plugin_id, str(error)) from error
-        done.addErrback(log_failure, logger, "the %s of package %s failed", name, package_id)
+        except BaseException as error:
+            raise PluginError(plugin_id, describe(error)) from error
+
+        def failed(failure: Failure) -> None:
+            log_failure(failure, logger, "the %s of package %s failed", name, package_id)
+            if not operation.is_finished:  # by a service that a plugin made itself
+                operation.fail(failure.getErrorMessage())
+
+        done.addErrback(failed)
         path = f"{PATH}/plugins/{plugin_id}/install/{name}"
         return created(path, operations, operation)
 
@@ -395,8 +403,8 @@ class PluginsResource:
         package_id = call.member("id", str)
         try:
             await defer.maybeDeferred(service.uninstall, package_id)
-        except Exception as error:
-            raise PluginError(call.params["plugin_id"], str(error)) from error
+        except BaseException as error:
+            raise PluginError(call.params["plugin_id"], describe(error)) from error
         return Reply(204)
 
     async def packages(self, call: Call) -> Reply:

@@ -51,7 +51,7 @@ class TftpFront:
                 request, response, identified, filename, started
             ):
                 return
-        except (Exception, SystemExit):  # met again below, where the plugin is named
+        except BaseException:
             logger.debug("a TFTP request was not served at once", exc_info=True)
         serving = defer.Deferred.fromCoroutine(
             self._serve(request, response, identified, filename, started)
@@ -105,7 +105,7 @@ class TftpFront:
             identified = await self._pipeline.identify(RequestType.TFTP, request, ip, filename)
         try:
             await self._hand_over(request, response, identified, filename, started)
-        except (Exception, SystemExit):  # noqa: BLE001 - one plugin's failure is its own
+        except BaseException:  # noqa: BLE001 - one plugin's failure is its own
             plugin_id = identified.loaded.id if identified.loaded is not None else None
             self._failed(Failure(), response, request["packet"]["filename"], plugin_id)
 

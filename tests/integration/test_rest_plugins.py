@@ -517,7 +517,15 @@ def test_an_upgrade_renders_devices_with_the_new_version_and_keeps_what_is_under
 
 
 @pytest.mark.parametrize(
-    "code", ["1 / 0", "import nowhere.at.all", "x = (", "class NoPlugin: pass"]
+    "code",
+    [
+        "1 / 0",
+        "import nowhere.at.all",
+        "x = (",
+        "class NoPlugin: pass",
+        "raise KeyboardInterrupt",
+        "raise SystemExit(3)",
+    ],
 )
 def test_a_plugin_that_does_not_load_fails_and_an_old_version_stays(daemon, shop, code):
     stocked(daemon)
@@ -601,6 +609,43 @@ def test_a_reload_runs_the_new_code_and_a_broken_one_leaves_devices_unconfigured
     assert daemon.post("/pg_mgr/reload", {"id": "test-alpha"}).status == 204
     assert is_configured(daemon, "d1") is True
     assert rendered(daemon, "d1") == "1.0 x"
+
+
+def test_a_plugin_without_its_common_files_is_installed_as_damaged_and_serves(daemon, shop):
+    broken = ALPHA.replace("@VERSION@", "4.0") + (
+        "    def configure_common(self, raw_config): raise KeyError('no template')\n"
+    )
+    shop.publish("4.0", alpha=broken)
+    assert parse(do(daemon, "update"))[1] == "success"
+    assert parse(do(daemon, "install", "test-alpha"))[:2] == ("install", "success")
+    make_device(daemon, "d1", "x")
+    assert is_configured(daemon, "d1") is True
+    assert rendered(daemon, "d1") == "4.0 x"
+    status = daemon.get("/status").json
+    assert status["plugins"]["test-alpha"]["damage"] == "KeyError: 'no template'"
+    assert "test-alpha" not in status["plugins_not_loaded"]
+    assert "plugin test-alpha is damaged: it cannot write its common files" in daemon.log
+
+
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "SystemExit(3)", "GeneratorExit"])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_synchronisation_from_which_a_plugin_wants_to_exit_ends_as_failed(
+    daemon, shop, raised, later
+):
+    end = (
+        f"return defer.fail({raised if '(' in raised else raised + '()'})"
+        if later
+        else f"raise {raised}"
+    )
+    shop.publish(
+        "4.0", alpha=ALPHA.replace('return defer.fail(ValueError("the phone is off"))', end)
+    )
+    assert parse(do(daemon, "update"))[1] == "success"
+    assert parse(do(daemon, "install", "test-alpha"))[:2] == ("install", "success")
+    make_device(daemon, "bad", X_fails=True)
+    location = daemon.post("/dev_mgr/synchronize", {"id": "bad"}).headers["location"]
+    assert finish(daemon, location.removeprefix("/0.2")) == "fail"
+    assert daemon.get("/status").json["ready"] is True
 
 
 def test_a_synchronisation_ends_as_the_plugin_says(daemon):

@@ -100,7 +100,7 @@ class PluginAssociatorDeviceUpdater(AbstractDeviceUpdater):
                 continue
             try:
                 level = plugin.pg_associator.associate(dev_info)
-            except Exception:
+            except BaseException:
                 logger.exception("plugin %s cannot tell whether it fits a device", plugin_id)
                 continue
             if level >= self.min_level:

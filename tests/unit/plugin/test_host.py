@@ -153,10 +153,12 @@ def test_common_files_are_written_with_a_private_copy_of_the_base_raw_config(plu
         ("execfile_('missing.py')", "FileNotFoundError"),
         (PLAIN + "    def __init__(self, *a): raise KeyError('boom')\n", "KeyError"),
         (PLAIN + "    def __init__(self): pass\n", "TypeError"),
-        (PLAIN + "    def configure_common(self, raw_config): raise OSError('full')\n", "full"),
         ("import sys\nsys.exit(3)", "SystemExit"),
         (PLAIN + "    def __init__(self, *a): raise SystemExit\n", "SystemExit"),
-        (PLAIN + "    def configure_common(self, raw_config): raise SystemExit\n", "SystemExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        (PLAIN + "    def __init__(self, *a): raise KeyboardInterrupt\n", "KeyboardInterrupt"),
+        ("class Odd(BaseException): pass\nraise Odd('strange')", "strange"),
         ("def f(): f()\nf()", "RecursionError"),
         (None, "FileNotFoundError"),
     ],
@@ -175,20 +177,72 @@ def test_a_plugin_that_does_not_load_stays_out_with_its_reason(plugins, entry, r
     assert [p.id for p in plugins.host] == ["good"]
 
 
-def test_a_plugin_that_fails_at_its_common_files_is_closed(plugins, tmp_path):
+@pytest.mark.parametrize(
+    "error", ["OSError('full')", "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
+)
+def test_a_plugin_that_fails_at_its_common_files_stays_in_service_as_damaged(
+    plugins, caplog, error
+):
     entry = (
         PLAIN
         + f"""
     def configure_common(self, raw_config):
-        raise ValueError("no")
-    def close(self):
-        open({str(tmp_path / "closed")!r}, "w").close()
+        raise {error}
 """
     )
     plugins.add(entry=entry)
-    with pytest.raises(PluginLoadError):
-        plugins.host.load("acme")
-    assert (tmp_path / "closed").exists()
+    before = plugins.host.generation
+    loaded = plugins.host.load("acme")
+    assert plugins.host.get("acme") is loaded
+    assert plugins.host.generation > before
+    assert plugins.host.load_errors == {}
+    assert error.partition("(")[0] in loaded.damage
+    assert "plugin acme is damaged: it cannot write its common files" in caplog.text
+
+
+def test_a_plugin_whose_common_files_are_written_at_last_is_not_damaged_any_more(plugins):
+    entry = (
+        PLAIN
+        + """
+    fails = True
+    def configure_common(self, raw_config):
+        if self.fails:
+            raise OSError('full')
+"""
+    )
+    plugins.add(entry=entry)
+    loaded = plugins.host.load("acme")
+    assert loaded.damage == "OSError: full"
+    loaded.plugin.fails = False
+    plugins.host.configure_common(loaded)
+    assert loaded.damage is None
+
+
+@pytest.mark.parametrize("kind", ["KeyboardInterrupt", "SystemExit", "GeneratorExit"])
+@pytest.mark.parametrize("method", ["configure", "close", "pg_load"])
+def test_nothing_that_a_plugin_raises_leaves_the_host(plugins, kind, method):
+    entry = (
+        PLAIN
+        + f"""
+    def configure(self, device, raw_config): raise {kind}
+    def close(self): raise {kind}
+    def pg_load(self, plugin_id): raise {kind}
+"""
+    )
+    plugins.add(entry=entry)
+    plugins.add("other")
+    loaded = plugins.host.load("acme")
+    if method == "configure":
+        with pytest.raises(PluginError, match=kind):
+            plugins.host.call(loaded, "configure", {}, {})
+        assert loaded.stats.errors == 1
+    elif method == "close":
+        plugins.host.unload("acme")
+        assert "acme" not in plugins.host
+    else:
+        plugins.host.attach(loaded.plugin)
+        plugins.host.load("other")
+        assert "other" in plugins.host
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from twisted.web.http_headers import Headers
 from provd.auth.interface import allows
 from provd.auth.local import LocalAuthorizer, TokenFile, main
 from provd.auth.wazo import (
+    READY_SECONDS,
     REMEMBER_SECONDS,
     RENEW_EARLY_SECONDS,
     RENEW_SECONDS,
@@ -205,12 +206,23 @@ class Answers:
 
     def __init__(self):
         self.calls = []
+        self.bodies = []
+        self.held = None
         self.statuses = {"HEAD": 204}
         self.service_tokens = 0
 
     def request(self, method, uri, headers=None, bodyProducer=None):
         method, uri = method.decode(), uri.decode().removeprefix("http://auth:9497")
         self.calls.append((method, uri))
+        content_type = headers.getRawHeaders("content-type")
+        self.bodies.append((method, bodyProducer is not None, content_type))
+        if method == "POST" and self.held is not None:
+            waiting = defer.Deferred()
+            self.held.addCallback(lambda _: waiting.called or waiting.callback(None))
+            return waiting.addCallback(lambda _: self.respond(method, uri))
+        return defer.succeed(self.respond(method, uri))
+
+    def respond(self, method, uri):
         status = self.statuses.get(method, 200)
         if method == "HEAD":
             document = None
@@ -221,7 +233,7 @@ class Answers:
             document = {"data": {"token": f"service{self.service_tokens}"}}
         else:
             document = {"data": {"metadata": {"tenant_uuid": A}}}
-        return defer.succeed(Response(status, json.dumps(document).encode()))
+        return Response(status, json.dumps(document).encode())
 
 
 @pytest.fixture
@@ -251,6 +263,19 @@ def wazo(clock, answers, renewals):
         agent=answers,
         renewed=lambda token, tenant: renewals.append((token, tenant)),
     )
+
+
+def test_only_the_request_for_a_token_has_a_body(wazo, answers):
+    run(wazo.start())
+    run(wazo.authorize("t", "provd.read", None))
+    run(wazo.authorize("t", "provd.read", B))
+    run(wazo.visible(A))
+    run(wazo.all_tenants())
+    run(wazo.stop())
+    assert {method for method, *_ in answers.bodies} == {"POST", "GET", "HEAD"}
+    for method, has_body, content_type in answers.bodies:
+        assert has_body is (method == "POST")
+        assert content_type == (["application/json; charset=UTF-8"] if has_body else None)
 
 
 def test_a_good_answer_is_remembered_for_some_seconds_and_a_bad_one_is_not(wazo, clock, answers):
@@ -347,5 +372,53 @@ def test_a_service_token_that_is_refused_is_renewed_early_but_not_time_and_again
         answers.statuses["GET"] = 401
         assert run(wazo.visible(f"c{number}")) == {f"c{number}"}
     assert answers.service_tokens == 3
+    run(wazo.stop())
+    assert clock.getDelayedCalls() == []
+
+
+def test_devices_of_a_tenant_that_is_being_deleted_are_seen_by_nobody(wazo, answers):
+    run(wazo.start())
+    assert run(wazo.visible("t")) == {"t", A, B}
+    with wazo.hiding(A), wazo.hiding(A):
+        assert run(wazo.visible("t")) == {"t", B}  # from memory
+        assert run(wazo.visible("u")) == {"u", B}
+        assert run(wazo.visible(A)) == {B}
+    assert run(wazo.visible("t")) == {"t", A, B}
+    run(wazo.stop())
+
+
+def waiting_for(coroutine):
+    results = []
+    defer.Deferred.fromCoroutine(coroutine).addBoth(results.append)
+    return results
+
+
+def test_a_request_waits_until_the_daemon_has_its_own_token(wazo, clock, answers):
+    answers.statuses["POST"] = 503
+    run(wazo.start())
+    assert wazo.main_tenant is None
+    clock.advance(0.5)
+    answers.held = defer.Deferred()
+    clock.advance(0.5)
+    asked = waiting_for(wazo.authorize("t", "provd.read", None))
+    assert asked == []
+    held, answers.held = answers.held, None
+    answers.statuses["POST"] = 200
+    held.callback(None)
+    assert asked == [A]
+    assert wazo.main_tenant == A
+    run(wazo.stop())
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_request_waits_some_seconds_at_most(wazo, clock, answers):
+    answers.held = defer.Deferred()
+    run(wazo.start())
+    asked = waiting_for(wazo.authorize("t", "provd.read", None))
+    clock.advance(READY_SECONDS - 0.1)
+    assert asked == []
+    clock.advance(0.1)
+    assert asked == [A]
+    assert wazo.main_tenant is None
     run(wazo.stop())
     assert clock.getDelayedCalls() == []

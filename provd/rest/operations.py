@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provd.errors import OperationNotFound
+from provd.errors import OperationNotFound, trespass
 from provd.rest.app import Action, Call, Reply, Route
 from provd.rest.schemas import TEXT, envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from provd.manager.config_access import Caller
     from provd.manager.operations import Operation, Operations
 
 
@@ -32,11 +33,20 @@ def operation_route(
             return False
         return True
 
+    def check(call: Call, caller: Caller) -> None:
+        number = call.params["operation_id"]
+        owner = collection(call.params).tenant_of(number)
+        if not caller.sees(owner):
+            reached_for = f"operation {number} of tenant {owner or 'main'}"
+            raise trespass(OperationNotFound(f"no operation {number}"), reached_for)
+
     async def get(call: Call) -> Reply:
+        check(call, await call.reader())
         operation = collection(call.params).get(call.params["operation_id"])
         return Reply(document={"status": operation.format()})
 
     async def delete(call: Call) -> Reply:
+        check(call, await call.caller())
         collection(call.params).forget(call.params["operation_id"])
         return Reply(204)
 
@@ -55,6 +65,6 @@ def operation_route(
     )
 
 
-def created(path: str, operations: Operations, operation: Operation) -> Reply:
+def created(path: str, call: Call, operations: Operations, operation: Operation) -> Reply:
     """Return the answer that tells where to watch a new operation."""
-    return Reply(201, location=f"{path}/{operations.add(operation)}")
+    return Reply(201, location=f"{path}/{operations.add(operation, call.tenant)}")

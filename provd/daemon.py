@@ -228,6 +228,7 @@ class Daemon(service.MultiService):
             direct_renders=general.direct_renders,
             cache_size=max(limits.device_cache, 1),
             id_generator=settings.database.generator,
+            tenants_share_configs=general.tenants_share_configs,
         )
         self._parameters.key_changed = self._key_changed if url_key else lambda _tenant: None
         self._host.app = Application(
@@ -833,6 +834,7 @@ class Daemon(service.MultiService):
             clock=self._reactor,
             status=self._status,
             catch_up=self._catch_up if self._cluster is not None else None,
+            tenants_share_configs=self._settings.general.tenants_share_configs,
         )
 
     async def _catch_up(self) -> None:

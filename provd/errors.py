@@ -3,9 +3,25 @@
 Front ends translate classes into protocol errors (`rest/errors.py` holds the REST table).
 """
 
+from __future__ import annotations
+
+from typing import TypeVar
+
 
 class ProvdError(Exception):
     """Base of every error that provd raises on purpose."""
+
+    trespass: str | None = None
+    """What of another tenant was reached for, where that is the reason; for the log only."""
+
+
+E = TypeVar("E", bound=ProvdError)
+
+
+def trespass(error: E, reached_for: str) -> E:
+    """Return `error` with a note for the log of what of another tenant was reached for."""
+    error.trespass = reached_for
+    return error
 
 
 class SettingsError(ProvdError):
@@ -81,6 +97,10 @@ class NotDeletable(ProvdError):
     def __init__(self, document_id: str) -> None:
         super().__init__(f"The document {document_id} is not deletable")
         self.document_id = document_id
+
+
+class OfMainTenant(ProvdError):
+    """Only a token of the main tenant may change this, as all tenants share it."""
 
 
 class NoAutocreateConfig(ProvdError):

@@ -290,6 +290,7 @@ class General:
     sync_confirm_seconds: float = _key(_number(above_zero=False), 120)
     sync_success: Literal["sent", "fetched"] = _key(_one_of("sent", "fetched"), "sent")
     syncdb: Syncdb = attrs.field(kw_only=True, metadata={"schema": Syncdb})
+    tenants_share_configs: bool = _key(_BOOL, False)
     direct_renders: int = _key(_integer(0), 64)
     shutdown_seconds: float = _key(_number(above_zero=False), 4)
     verbose: bool = _key(_BOOL, False)

@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from provd.auth.interface import allows
-from provd.errors import AuthenticationFailed, AuthUnavailable, ProvdError, SettingsError
+from provd.errors import (
+    AuthenticationFailed,
+    AuthUnavailable,
+    ProvdError,
+    SettingsError,
+    trespass,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -219,7 +225,10 @@ class LocalAuthorizer:
         if not tenant or tenant == known.tenant:
             return known.tenant
         if known.tenant != content.main_tenant or not _TENANT.fullmatch(tenant):
-            raise AuthenticationFailed("the token may not act for this tenant")
+            raise trespass(
+                AuthenticationFailed("the token may not act for this tenant"),
+                f"tenant {tenant} by the token {known.name!r} of tenant {known.tenant}",
+            )
         return tenant
 
     async def authorize(self, token: str | None, access: str, tenant: str | None) -> str:

@@ -20,7 +20,7 @@ from twisted.python.filepath import FilePath
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
-from provd.errors import AuthenticationFailed, AuthUnavailable
+from provd.errors import AuthenticationFailed, AuthUnavailable, trespass
 from provd.retry import RetryLoop
 
 if TYPE_CHECKING:
@@ -221,7 +221,8 @@ class WazoAuthorizer:
         if tenant:
             status, _ = await self._call("HEAD", f"{path}?{urlencode({'tenant': tenant})}")
             if status != 204:
-                raise _refusal(status, "the token may not act for this tenant")
+                refusal = _refusal(status, "the token may not act for this tenant")
+                raise trespass(refusal, f"tenant {tenant}") if status == 403 else refusal
             found: Any = tenant
         else:
             status, body = await self._call("GET", path)

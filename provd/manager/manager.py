@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -32,6 +33,7 @@ from provd.errors import (
     TenantUnknown,
     TooBusy,
     describe,
+    trespass,
 )
 from provd.manager.cache import DocumentCache
 from provd.manager.configs import Configs, Stamp
@@ -40,12 +42,16 @@ from provd.manager.locks import KeyedLocks, finish
 from provd.manager.metrics import Metrics
 from provd.manager.rendering import RenderState, RenderStates
 from provd.model.config import (
+    AUTOCREATE,
+    TENANT,
     build_autocreate,
     clean_config,
     flatten,
     is_deletable,
     is_transient,
+    owner_of,
     validate_config,
+    without_owner,
 )
 from provd.model.device import needs_reconfiguration, validate_device
 from provd.model.documents import as_bool, copy_json
@@ -56,7 +62,7 @@ from provd.store.interface import Delete, Insert, Record, Replace, Write
 from provd.store.query import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 
     from provd.manager.jobs import Jobs
     from provd.manager.parameters import Parameters
@@ -125,7 +131,9 @@ class DeviceManager:
         direct_renders: int = 64,
         cache_size: int = 50_000,
         id_generator: str = "default",
+        tenants_share_configs: bool = False,
     ) -> None:
+        self.tenants_share_configs = tenants_share_configs
         self._store = store
         self._host = host
         self._states = states
@@ -164,8 +172,10 @@ class DeviceManager:
 
     async def _require(self, device_id: str, visible: Collection[str] | None = None) -> Record:
         record = await self.devices.get(device_id)
-        if record is None or not self._is_visible(record.document, visible):
+        if record is None:
             raise DeviceNotFound(device_id)
+        if not self._is_visible(record.document, visible):
+            raise trespass(DeviceNotFound(device_id), f"device {device_id}")
         return record
 
     @staticmethod
@@ -177,7 +187,7 @@ class DeviceManager:
     ) -> list[Document]:
         """Return the devices of `tenants` that match, as `query` orders and cuts them."""
         if tenants is not None:
-            query = attrs.evolve(query, selector=_within(tenants, query.selector))
+            query = attrs.evolve(query, selector=within(tenants, query.selector))
         return [record.document for record in await self._store.find("devices", query)]
 
     async def count_devices(
@@ -185,7 +195,7 @@ class DeviceManager:
     ) -> int:
         """Return how many devices of `tenants` match."""
         if tenants is not None:
-            selector = _within(tenants, selector)
+            selector = within(tenants, selector)
         return await self._store.count("devices", selector)
 
     # Changing devices
@@ -273,7 +283,7 @@ class DeviceManager:
         """Raise DeviceNotFound unless a caller who sees the `visible` tenants may replace it."""
         device = await self.device(device_id)
         if not self._is_new(device) and not self._is_visible(device, visible):
-            raise DeviceNotFound(device_id)
+            raise trespass(DeviceNotFound(device_id), f"device {device_id}")
 
     async def replace_device(
         self, device_id: str, document: Document, tenant: str, visible: Collection[str] | None
@@ -291,7 +301,7 @@ class DeviceManager:
             elif self._is_visible(old, visible):
                 new["tenant_uuid"] = old["tenant_uuid"]
             else:
-                raise DeviceNotFound(device_id)
+                raise trespass(DeviceNotFound(device_id), f"device {device_id}")
             return Change(new)
 
         await self.change_device(device_id, change)
@@ -884,12 +894,23 @@ class DeviceManager:
         """Return the ids of the configs that inherit from one, directly or not."""
         return await self._store.descendants(config_id)
 
-    async def insert_config(self, document: Document) -> str:
-        """Store a new config; return its id. InvalidDocument, DuplicateId.
+    @asynccontextmanager
+    async def hold_names(self, config_ids: Iterable[str]) -> AsyncIterator[None]:
+        """Let nobody else, who holds names too, make or name configs of these ids meanwhile."""
+        async with AsyncExitStack() as stack:
+            for config_id in sorted(set(config_ids)):
+                await stack.enter_async_context(self._locks.hold(("config name", config_id)))
+            yield
 
-        Devices that point to it already, directly or through a descendant, are configured.
+    async def insert_config(self, document: Document, owner: str | None = None) -> str:
+        """Store a new config of the tenant `owner`, None for the main one; return its id.
+
+        InvalidDocument, DuplicateId. Devices that point to it already, directly or through a
+        descendant, are configured.
         """
-        config = clean_config(copy_json(document))
+        config = clean_config(without_owner(copy_json(document)))
+        if owner is not None:
+            config[TENANT] = owner.lower()
         if config.get("id") is None:
             config["id"] = await self._generate_id("configs")
         check_id(config["id"])
@@ -902,20 +923,33 @@ class DeviceManager:
         revisions = await self._store.write([Insert("configs", config)])
         self.configs.cache.written(None, Record(config, revisions[0]))
 
-    async def replace_config(self, config_id: str, document: Document) -> None:
-        """Replace a config; ConfigNotFound, InvalidDocument, and then nothing is changed."""
-        await finish(self._replace_config_now(config_id, document))
+    async def replace_config(
+        self, config_id: str, document: Document, allow: Callable[[Document], None] | None = None
+    ) -> None:
+        """Replace a config, whose owner stays; ConfigNotFound, InvalidDocument: nothing is changed.
 
-    async def _replace_config_now(self, config_id: str, document: Document) -> None:
+        `allow` is called with the document that is replaced, and may raise.
+        """
+        await finish(self._replace_config_now(config_id, document, allow))
+
+    async def _replace_config_now(
+        self, config_id: str, document: Document, allow: Callable[[Document], None] | None
+    ) -> None:
         async with self._locks.hold(("config", config_id)):
             await self.config(config_id)
-            config = clean_config(copy_json(document))
+            config = clean_config(without_owner(copy_json(document)))
             config["id"] = config_id
             validate_config(config)
             for _ in range(_ATTEMPTS):
                 record = await self.configs.get(config_id)
                 if record is None:
                     raise ConfigNotFound(config_id)
+                if allow is not None:
+                    allow(record.document)
+                config.pop(TENANT, None)
+                # A template of all new phones is everybody's, so the main tenant's.
+                if config.get("role") != AUTOCREATE and TENANT in record.document:
+                    config[TENANT] = record.document[TENANT]
                 if record.document == config:
                     return
                 try:
@@ -930,20 +964,26 @@ class DeviceManager:
             self.configs.cache.written(record.document, Record(config, revisions[0]))
         await self._config_changed(config_id)
 
-    async def delete_config(self, config_id: str) -> None:
+    async def delete_config(
+        self, config_id: str, allow: Callable[[Document], None] | None = None
+    ) -> None:
         """Delete a config; ConfigNotFound, NotDeletable.
 
         Devices that use it are deconfigured and keep its id; those of its descendants are
-        configured without it.
+        configured without it. `allow` is called with the document, and may raise.
         """
-        await finish(self._delete_config_now(config_id))
+        await finish(self._delete_config_now(config_id, allow))
 
-    async def _delete_config_now(self, config_id: str) -> None:
+    async def _delete_config_now(
+        self, config_id: str, allow: Callable[[Document], None] | None
+    ) -> None:
         async with self._locks.hold(("config", config_id)):
             for _ in range(_ATTEMPTS):
                 record = await self.configs.get(config_id)
                 if record is None:
                     raise ConfigNotFound(config_id)
+                if allow is not None:
+                    allow(record.document)
                 if not is_deletable(record.document):
                     raise NotDeletable(config_id)
                 try:
@@ -968,24 +1008,34 @@ class DeviceManager:
     async def build_autocreate_config(self) -> Document | None:
         """Return a new config for a new phone, not stored; None if none can be made."""
         if self._autocreate is None or self._autocreate[0] != self.configs.cache.role_writes:
-            query = Query(selector={"role": "autocreate"}, limit=1)
             writes = self.configs.cache.role_writes
-            found = await self._store.find("configs", query)
-            self._autocreate = writes, found[0].document if found else None
+            found = await self._store.find("configs", Query(selector={"role": AUTOCREATE}))
+            # One of a tenant would give all new phones whatever that tenant likes.
+            shared = [
+                record.document
+                for record in found
+                if self.tenants_share_configs or owner_of(record.document, self.main_tenant) is None
+            ]
+            self._autocreate = writes, shared[0] if shared else None
         template = self._autocreate[1]
         return build_autocreate(template) if template is not None else None
 
     async def autocreate_config(self) -> str:
         """Store a new config made from the autocreate config; return its id."""
-        config = await self.build_autocreate_config()
-        if config is None:
-            raise NoAutocreateConfig("no config with the autocreate role")
+        config = await self.new_config()
         await finish(self._insert_config_now(config))
         return str(config["id"])
 
+    async def new_config(self) -> Document:
+        """Return what `build_autocreate_config` does; NoAutocreateConfig if none can be made."""
+        config = await self.build_autocreate_config()
+        if config is None:
+            raise NoAutocreateConfig("no config with the autocreate role")
+        return config
 
-def _within(tenants: Collection[str], selector: Mapping[str, Any]) -> Document:
-    """Return `selector` narrowed to the devices of `tenants`; it can never widen the view."""
+
+def within(tenants: Collection[str], selector: Mapping[str, Any]) -> Document:
+    """Return `selector` narrowed to the documents of `tenants`; it can never widen the view."""
     asked = selector.get("tenant_uuid")
     condition: Document
     if "tenant_uuid" not in selector:

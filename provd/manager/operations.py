@@ -24,15 +24,22 @@ class Operations:
         self._clock = clock
         self._last = 0
         self._operations: dict[str, Operation] = {}
+        self._tenants: dict[str, str | None] = {}
         self._finished: dict[str, float] = {}
 
-    def add(self, operation: Operation) -> str:
-        """Keep `operation`; return its number as text."""
+    def add(self, operation: Operation, tenant: str | None = None) -> str:
+        """Keep `operation`, which `tenant` began; return its number as text."""
         self._expire()
         self._last += 1
         number = str(self._last)
         self._operations[number] = operation
+        self._tenants[number] = tenant
         return number
+
+    def tenant_of(self, number: str) -> str | None:
+        """Return the tenant that began an operation; OperationNotFound."""
+        self.get(number)
+        return self._tenants[number]
 
     def get(self, number: str) -> Operation:
         """Return the operation of that number; OperationNotFound if there is none."""
@@ -46,6 +53,7 @@ class Operations:
         """Stop keeping an operation, which it is told. OperationNotFound if there is none."""
         self.get(number).is_forgotten = True
         del self._operations[number]
+        del self._tenants[number]
         self._finished.pop(number, None)
 
     def _expire(self) -> None:
@@ -60,4 +68,5 @@ class Operations:
             expired += oldest[:excess]
         for number in expired:
             self._operations.pop(number, None)
+            self._tenants.pop(number, None)
             self._finished.pop(number, None)

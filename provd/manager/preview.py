@@ -10,7 +10,6 @@ import base64
 import json
 import logging
 import os
-import re
 import shutil
 import tempfile
 from typing import TYPE_CHECKING, Any
@@ -19,52 +18,26 @@ from twisted.internet import defer, error
 from twisted.internet.protocol import ProcessProtocol
 
 from provd.errors import ProvdError, TooBusy
+from provd.manager.config_access import ConfigAccess
 from provd.model.documents import copy_json
+from provd.model.secrets import MASK, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from twisted.python.failure import Failure
 
+    from provd.manager.config_access import Caller
     from provd.manager.manager import DeviceManager
     from provd.manager.parameters import Parameters
 
 logger = logging.getLogger(__name__)
 
-MASK = "********"
 TIMEOUT = 20.0
 """Seconds that the other process may take."""
 _MAX_OUTPUT = 8 * 1024 * 1024
 _AT_ONCE = 2
 _MAX_WAITING = 16
-_SECRET = re.compile(
-    r"passw|secret|passphrase|psk|token|community|private_?key|api_?key|(^|_)pin($|_)",
-    re.IGNORECASE,
-)
-_LOGIN_IN_URL = re.compile(r"(://[^/:@\s]*:)[^@/\s]+@")
-
-
-def masked(value: Any) -> Any:
-    """Return a JSON value in which all below a key that names a secret is masked.
-
-    So are passwords in URLs; what is empty stays so, as it tells that there is no secret.
-    """
-    return _masked(value, within=False)
-
-
-def _masked(value: Any, *, within: bool) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _masked(
-                member, within=within or (isinstance(key, str) and bool(_SECRET.search(key)))
-            )
-            for key, member in value.items()
-        }
-    if isinstance(value, list):
-        return [_masked(member, within=within) for member in value]
-    if within:
-        return value if value is None or isinstance(value, bool) or value == "" else MASK
-    return _LOGIN_IN_URL.sub(rf"\1{MASK}@", value) if isinstance(value, str) else value
 
 
 class _Child(ProcessProtocol):
@@ -129,6 +102,7 @@ class Previews:
         self._in_thread = in_thread
         self._reactor = reactor
         self._manager = manager
+        self._access = ConfigAccess(manager)
         self._parameters = parameters
         self._command = list(command)
         self._general_config = general_config
@@ -137,12 +111,13 @@ class Previews:
         self._slots = defer.DeferredSemaphore(_AT_ONCE)
 
     async def preview(
-        self, device_id: str, visible: frozenset[str] | None, *, reveal: bool
+        self, device_id: str, visible: frozenset[str] | None, caller: Caller, *, reveal: bool
     ) -> dict[str, Any]:
         """Return `{"configured", "plugin", "error", "masked", "files"}` of a device.
 
         A file is `{"name", "size", "text"}`, or with `base64` where it is no UTF-8 text. Without
-        `reveal`, passwords are masked before the plugin sees them. DeviceNotFound, TooBusy.
+        `reveal`, passwords are masked before the plugin sees them, and in any case those that are
+        not the caller's tenant's. DeviceNotFound, TooBusy.
         """
         device, plan = await self._manager.planned(device_id, visible)
         loaded = plan.loaded
@@ -163,6 +138,10 @@ class Previews:
             answer["error"] = plan.refused
             return answer
         raw_config = copy_json(plan.raw_config)
+        if caller.is_limited:
+            raw_config = await self._access.flattened(device["config"], caller)
+            if "http_base_url" in plan.raw_config:  # with the key of its tenant
+                raw_config["http_base_url"] = plan.raw_config["http_base_url"]
         key = self._parameters.provisioning_key(device.get("tenant_uuid"))
         if not reveal:
             raw_config = masked(raw_config)
@@ -179,8 +158,8 @@ class Previews:
             "nat": int(self._parameters.nat),
             "proxies": dict(self._parameters.proxies),
         }
-        if not reveal:
-            for name in ("plugin_config", "proxies"):
+        if caller.is_limited or not reveal:
+            for name in ("plugin_config", "proxies", "base_raw_config"):
                 job[name] = masked(job[name])
         if len(self._slots.waiting) >= _MAX_WAITING:
             raise TooBusy("too many previews are asked for; try again in a moment")

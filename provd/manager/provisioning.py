@@ -11,12 +11,12 @@ import attrs
 from provd.errors import (
     DeviceNotFound,
     InvalidDocument,
-    NoAutocreateConfig,
     ProvisioningRefused,
     TooManyAttempts,
     UnknownProvisioningCode,
 )
 from provd.manager.manager import Change
+from provd.model.config import owner_of
 from provd.store.query import Query
 
 if TYPE_CHECKING:
@@ -152,12 +152,21 @@ class Provisioning:
         self._attempts.check(f"device {device['id']}")
         if caller is not None:
             self._callers.check(caller)
-        config_id = await self._config(code, device["id"], caller)
+        config_id = await self._config(code, device, caller)
         self._attempts.right(f"device {device['id']}")
         return await self._attach(device["id"], config_id)
 
-    async def _config(self, code: str, device_id: str, caller: str | None) -> str:
-        found = await self._manager.find_configs(Query(selector={CODE_KEY: code}, limit=2))
+    async def _config(self, code: str, device: dict[str, Any], caller: str | None) -> str:
+        """Return the id of the config that has `code`, of those that the device may have.
+
+        A phone that no tenant has claimed may have that of any tenant.
+        """
+        device_id = device["id"]
+        found = await self._manager.find_configs(Query(selector={CODE_KEY: code}))
+        main = self._manager.main_tenant
+        tenant = owner_of(device, main)
+        if tenant is not None and not self._manager.tenants_share_configs:
+            found = [config for config in found if owner_of(config, main) in {None, tenant}]
         if not found:
             self._attempts.wrong(f"device {device_id}")
             if caller is not None:
@@ -242,9 +251,7 @@ class Provisioning:
         return Provisioned(device_id, config_id, self._synchronizations.begin(device_id))
 
     async def _reset(self, device_id: str) -> Provisioned:
-        config = await self._manager.build_autocreate_config()
-        if config is None:
-            raise NoAutocreateConfig("no config with the autocreate role")
+        config = await self._manager.new_config()
 
         def change(document: dict[str, Any]) -> Change:
             document["config"] = config["id"]

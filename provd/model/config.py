@@ -81,6 +81,28 @@ def is_deletable(document: Mapping[str, Any]) -> bool:
     return as_bool(document.get("deletable"), default=True)
 
 
+AUTOCREATE = "autocreate"
+"""The role of the template of configs for new phones."""
+TENANT = "tenant_uuid"
+"""The member that tells whose config it is; kept by the daemon, never shown, never taken."""
+
+
+def owner_of(config: Mapping[str, Any], main_tenant: str | None) -> str | None:
+    """Return the tenant that owns a config, in lower case; None for the main tenant.
+
+    What no tenant owns, such as a config of an older version, is the main tenant's.
+    """
+    owner = config.get(TENANT)
+    if not isinstance(owner, str) or not owner or owner.lower() == (main_tenant or "").lower():
+        return None
+    return owner.lower()
+
+
+def without_owner(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a config as clients see it."""
+    return {key: value for key, value in config.items() if key != TENANT}
+
+
 def overlay(base: dict[str, Any], top: Mapping[str, Any]) -> None:
     """Lay `top` over `base` in place: objects merge, anything else replaces.
 

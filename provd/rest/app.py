@@ -18,7 +18,9 @@ from twisted.internet import defer, task
 from twisted.web import resource, server
 from werkzeug.exceptions import HTTPException
 
+from provd.errors import AuthUnavailable, ProvdError, TenantUnknown
 from provd.logs import escape
+from provd.manager.config_access import Caller
 from provd.model.documents import check_depth
 from provd.rest.errors import NO_SUCH_RESOURCE, HttpError, to_http
 from provd.rest.schemas import LINKS
@@ -35,6 +37,7 @@ MEDIA_TYPE = "application/vnd.proformatique.provd+json"
 ROOT = "/0.2"
 MAX_BODY = 64 * 1024 * 1024
 SLICE_SECONDS = 0.005
+_MAX_SHOWN = 400
 
 CORS = (
     (b"access-control-allow-origin", b"*"),
@@ -60,6 +63,38 @@ class Call:
     """The request tenant; empty for a route that everybody may use."""
     authorizer: Authorizer
     body: Any = None
+    token: str | None = None
+    is_shared: bool = False
+    """Whether tenants share what is not a device's, so that none is held to its own."""
+
+    async def caller(self) -> Caller:
+        """Return on whose behalf this is; TenantUnknown while the main tenant is not known.
+
+        A token of the main tenant may do everything, also where it acts for another tenant.
+        """
+        if self.is_shared or await self._is_of_main_tenant():
+            return Caller(self.tenant)
+        return Caller(self.tenant, await self.visible())
+
+    async def _is_of_main_tenant(self) -> bool:
+        main = self.authorizer.main_tenant
+        if main is None:
+            raise TenantUnknown("the main tenant is not known yet; try again in a moment")
+        return self.tenant == main or await self.authorizer.tenant(self.token, None) == main
+
+    async def reader(self) -> Caller:
+        """Return what `caller` does, of a request that changes nothing.
+
+        While it is not known what else there is to see, that is no more than the tenant's own.
+        """
+        try:
+            return await self.caller()
+        except (AuthUnavailable, TenantUnknown):
+            return Caller(self.tenant, frozenset((self.tenant,)))
+
+    async def require_main(self, what: str) -> None:
+        """Raise OfMainTenant unless this is on behalf of the main tenant."""
+        (await self.caller()).require_main(what)
 
     async def visible(self) -> frozenset[str] | None:
         """Return the request tenant and its descendants, None for all tenants."""
@@ -271,7 +306,10 @@ class RestApi:
         routes: Iterable[Route],
         clock: Any,
         catch_up: Callable[[], Awaitable[None]] | None = None,
+        *,
+        is_shared: bool = False,
     ) -> None:
+        self._is_shared = is_shared
         self._authorizer = authorizer
         self._catch_up = catch_up
         self._clock = clock
@@ -335,7 +373,12 @@ class RestApi:
             raise HttpError(
                 405, "Method not allowed", ((b"allow", ", ".join(allowed).encode("ascii")),)
             )
-        tenant = await self._authorize(action, request, params)
+        token = _header(request, b"x-auth-token") or None
+        try:
+            tenant = await self._authorize(action, request, params, token)
+        except ProvdError as error:
+            _log_trespass(request, error, "a token")
+            raise
         body = None
         if method in {"GET", "HEAD"}:
             if action.access is not None:
@@ -350,14 +393,18 @@ class RestApi:
         }
         if self._catch_up is not None and action.access is not None:
             await self._catch_up()
-        return await action.handler(Call(params, args, tenant, self._authorizer, body))
+        call = Call(params, args, tenant, self._authorizer, body, token, self._is_shared)
+        try:
+            return await action.handler(call)
+        except (ProvdError, HttpError) as error:
+            _log_trespass(request, error, f"tenant {tenant}")
+            raise
 
     async def _authorize(
-        self, action: Action, request: server.Request, params: dict[str, str]
+        self, action: Action, request: server.Request, params: dict[str, str], token: str | None
     ) -> str:
         if action.access is None:
             return ""
-        token = _header(request, b"x-auth-token") or None
         tenant = _header(request, b"wazo-tenant") or None
         names = dict(params)
         if "{tenant_uuid}" in action.access:
@@ -394,6 +441,20 @@ def _method(request: server.Request) -> str:
 def _shown(request: server.Request) -> str:
     path: bytes = request.path
     return escape(path.decode("latin-1"))
+
+
+def _log_trespass(request: server.Request, error: Exception, who: str) -> None:
+    """Write one line for an attempt to reach what is another tenant's."""
+    for found in (error, error.__cause__):
+        if isinstance(found, ProvdError) and found.trespass is not None:
+            logger.warning(
+                "%s %s: refused, %s reached for %s",
+                _method(request),
+                _shown(request),
+                escape(who),
+                escape(found.trespass[:_MAX_SHOWN]),
+            )
+            return
 
 
 def _header(request: server.Request, name: bytes) -> str | None:

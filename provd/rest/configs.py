@@ -1,9 +1,11 @@
-"""`/0.2/cfg_mgr`: configs, which are global, not of a tenant."""
+"""`/0.2/cfg_mgr`: configs; a tenant changes its own and inherits from the main tenant's."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from provd.manager.config_access import ConfigAccess
+from provd.model.config import without_owner
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
 from provd.rest.listing import LISTING, parse_query, shape
 from provd.rest.schemas import ANY, ID, envelope, listing, ref
@@ -18,7 +20,7 @@ class ConfigsResource:
     """Configs and what they come to."""
 
     def __init__(self, manager: DeviceManager) -> None:
-        self._manager = manager
+        self._access = ConfigAccess(manager)
 
     def routes(self) -> list[Route]:
         """Return the routes below `/0.2/cfg_mgr`."""
@@ -66,6 +68,7 @@ class ConfigsResource:
                         "Replace a config.",
                         status=204,
                         takes=envelope("config", ref("Config")),
+                        errors=(403,),
                     ),
                     "DELETE": Action(
                         f"{one}.delete", self.delete, "Delete a config.", status=204, errors=(403,)
@@ -99,41 +102,48 @@ class ConfigsResource:
         ]
 
     async def find(self, call: Call) -> Reply:
-        """List configs."""
+        """List the caller's own configs."""
         query = parse_query(call.args)
-        configs = await self._manager.find_configs(query)
+        caller = await call.reader()
+        configs = await self._access.find(query, caller)
         document: dict[str, Any] = {"configs": configs}
         if query.is_page:
-            document["total"] = await self._manager.count_configs(query.selector)
-        return Reply(document=document, shape=shape(query))
+            document["total"] = await self._access.count(query.selector, caller)
+        cut = shape(query)
+        if cut is None:
+            return Reply(document=document, shape=without_owner)
+        return Reply(document=document, shape=lambda config: cut(without_owner(config)))
 
     async def insert(self, call: Call) -> Reply:
-        """Create a config."""
-        config_id = await self._manager.insert_config(call.member("config", dict))
+        """Create a config of the request tenant."""
+        config = call.member("config", dict)
+        config_id = await self._access.insert(config, await call.caller())
         return Reply(201, {"id": config_id}, f"{PATH}/configs/{config_id}")
 
     async def get(self, call: Call) -> Reply:
         """Read one config."""
-        return Reply(document={"config": await self._manager.config(call.params["config_id"])})
+        config = await self._access.get(call.params["config_id"], await call.reader())
+        return Reply(document={"config": config})
 
     async def replace(self, call: Call) -> Reply:
         """Replace a config; the devices below it get their new files."""
         config_id = call.params["config_id"]
-        await self._manager.config(config_id)
-        await self._manager.replace_config(config_id, call.member("config", dict))
+        caller = await call.caller()
+        await self._access.for_change(config_id, caller)
+        await self._access.replace(config_id, call.member("config", dict), caller)
         return Reply(204)
 
     async def delete(self, call: Call) -> Reply:
         """Delete a config."""
-        await self._manager.delete_config(call.params["config_id"])
+        await self._access.delete(call.params["config_id"], await call.caller())
         return Reply(204)
 
     async def raw(self, call: Call) -> Reply:
         """Read the flattened raw config."""
-        raw_config = await self._manager.raw_config(call.params["config_id"])
+        raw_config = await self._access.raw_config(call.params["config_id"], await call.reader())
         return Reply(document={"raw_config": raw_config})
 
-    async def autocreate(self, _call: Call) -> Reply:
+    async def autocreate(self, call: Call) -> Reply:
         """Create a config from the autocreate config."""
-        config_id = await self._manager.autocreate_config()
+        config_id = await self._access.autocreate(await call.caller())
         return Reply(201, {"id": config_id}, f"{PATH}/configs/{config_id}")

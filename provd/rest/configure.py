@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from provd.errors import InvalidParameter, ParameterNotFound, describe
 from provd.manager.parameters import DESCRIPTIONS
+from provd.model.secrets import masked
 from provd.rest.app import ROOT, Action, Call, Reply, Route
 from provd.rest.errors import HttpError
 from provd.rest.schemas import PARAMETER, PARAMETERS
@@ -13,10 +14,13 @@ from provd.rest.schemas import PARAMETER, PARAMETERS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from provd.manager.config_access import Caller
     from provd.manager.parameters import Parameters
 
 PATH = f"{ROOT}/configure"
 READ_ONE = "provd.configure.{tenant_uuid}.{param_id}.read"
+OF_EACH_TENANT = "provisioning_key"
+"""The parameter that each tenant has for itself."""
 UPDATE_ONE = "provd.configure.{tenant_uuid}.{param_id}.update"
 
 
@@ -35,6 +39,11 @@ def parameter_list(path: str, parameters: Iterable[tuple[str, str | None, Any]])
             ]
         }
     )
+
+
+def shown_to(caller: Caller, name: str, value: Any) -> Any:
+    """Return the value of a parameter that all tenants share, masked if it is not for `caller`."""
+    return masked({name: value})[name] if caller.is_limited else value
 
 
 def value_of(call: Call) -> Any:
@@ -67,7 +76,12 @@ class ConfigureResource:
                 {
                     "GET": Action(READ_ONE, self.get, "Read a parameter.", gives=PARAMETER),
                     "PUT": Action(
-                        UPDATE_ONE, self.set, "Change a parameter.", status=204, takes=PARAMETER
+                        UPDATE_ONE,
+                        self.set,
+                        "Change a parameter.",
+                        status=204,
+                        takes=PARAMETER,
+                        errors=(403,),
                     ),
                 },
             ),
@@ -76,23 +90,28 @@ class ConfigureResource:
     async def find(self, call: Call) -> Reply:
         """List all parameters with their values."""
         language = self._parameters.language
+        caller = await call.reader()
         return parameter_list(
             PATH,
-            [
-                (d.name, d.localized(language), self._parameters.get(d.name, call.tenant))
-                for d in DESCRIPTIONS
-            ],
+            [(d.name, d.localized(language), self._get(d.name, caller)) for d in DESCRIPTIONS],
         )
+
+    def _get(self, name: str, caller: Caller) -> Any:
+        """Return a value; the passwords of what all tenants share are for the main one only."""
+        value = self._parameters.get(name, caller.tenant)
+        return value if name == OF_EACH_TENANT else shown_to(caller, name, value)
 
     async def get(self, call: Call) -> Reply:
         """Read one parameter."""
-        value = self._parameters.get(call.params["param_id"], call.tenant)
+        value = self._get(call.params["param_id"], await call.reader())
         return Reply(document={"param": {"value": value}})
 
     async def set(self, call: Call) -> Reply:
         """Change one parameter; it is stored before the answer."""
         name = call.params["param_id"]
         self._parameters.get(name, call.tenant)
+        if name != OF_EACH_TENANT:
+            await call.require_main(f"a change of the parameter {name}")
         await self._parameters.set(name, value_of(call), call.tenant)
         return Reply(204)
 

@@ -31,7 +31,7 @@ _VARIABLE = re.compile(r"<(\w+)>")
 ERRORS = {
     400: "The body or a selector breaks a rule; the text says which.",
     401: "The token is missing, unknown or expired, or does not allow this.",
-    403: "The document may not be deleted.",
+    403: "The document may not be deleted, or only the main tenant may change this.",
     404: "There is no such resource, or the caller may not see it.",
     406: f"Only {MEDIA_TYPE} is given.",
     415: f"Only {MEDIA_TYPE} is taken.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provd.errors import DeviceNotFound, InvalidDocument
+from provd.manager.config_access import ConfigAccess
 from provd.manager.operations import Operations
 from provd.model.addresses import norm_ip, norm_mac
 from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
@@ -40,6 +41,7 @@ class DevicesResource:
         clock: Any,
     ) -> None:
         self._manager = manager
+        self._access = ConfigAccess(manager)
         self._dhcp_events = dhcp_events
         self._history = history
         self._previews = previews
@@ -207,7 +209,8 @@ class DevicesResource:
     async def insert(self, call: Call) -> Reply:
         """Create a device in the request tenant."""
         device = call.member("device", dict)
-        device_id = await self._manager.insert_device(device, call.tenant)
+        async with self._access.linked(device, await call.caller()):
+            device_id = await self._manager.insert_device(device, call.tenant)
         return Reply(201, {"id": device_id}, f"{PATH}/devices/{device_id}")
 
     async def get(self, call: Call) -> Reply:
@@ -228,6 +231,7 @@ class DevicesResource:
         preview = await self._previews.preview(
             call.params["device_id"],
             await call.visible(),
+            await call.reader(),
             reveal=is_true(call.args.get("passwords", "")),
         )
         return Reply(document={"preview": preview})
@@ -238,7 +242,8 @@ class DevicesResource:
         visible = await call.visible()
         await self._manager.device_to_replace(device_id, visible)
         device = call.member("device", dict)
-        await self._manager.replace_device(device_id, device, call.tenant, visible)
+        async with self._access.linked(device, await call.caller(), device_id):
+            await self._manager.replace_device(device_id, device, call.tenant, visible)
         return Reply(204)
 
     async def delete(self, call: Call) -> Reply:
@@ -251,7 +256,7 @@ class DevicesResource:
         device_id = call.member("id", str)
         await self._manager.device(device_id, await call.visible())
         operation = self._synchronizations.begin(device_id)
-        return created(f"{PATH}/synchronize", self._operations, operation)
+        return created(f"{PATH}/synchronize", call, self._operations, operation)
 
     async def resynchronize(self, call: Call) -> Reply:
         """Begin to synchronise many devices."""
@@ -266,7 +271,7 @@ class DevicesResource:
             per_second=per_second,
             max_failures=max_failures,
         )
-        return created(f"{PATH}/resynchronize", self._resynchronizations, operation)
+        return created(f"{PATH}/resynchronize", call, self._resynchronizations, operation)
 
     async def _selector(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the selector of the devices that a body names; a 400 if it names none."""
@@ -316,7 +321,7 @@ class DevicesResource:
             visible=await call.visible(),
             caller=f"tenant {call.tenant}",
         )
-        number = self._operations.add(done.operation)
+        number = self._operations.add(done.operation, call.tenant)
         return Reply(
             document={
                 "device": done.device_id,
@@ -334,13 +339,15 @@ class DevicesResource:
             raise HttpError(400, f'invalid device ID "{device_id}"') from None
         try:
             await self._manager.reconfigure_device(device_id, await call.visible())
-        except DeviceNotFound:
-            raise HttpError(400, "Tenant invalid for device") from None
+        except DeviceNotFound as error:
+            raise HttpError(400, "Tenant invalid for device") from error
         return Reply(204)
 
     async def dhcpinfo(self, call: Call) -> Reply:
         """Take note of a DHCP event; answers when that is done, whatever came of it."""
-        await self._dhcp_events.take(self._dhcp_info(call.member("dhcp_info", dict)))
+        info = self._dhcp_info(call.member("dhcp_info", dict))
+        if await self._access.takes_event(info, await call.reader()):
+            await self._dhcp_events.take(info)
         return Reply(204)
 
     @staticmethod

@@ -31,6 +31,7 @@ _TABLE: tuple[tuple[type[Exception], int, str | None], ...] = (
     (errors.ParameterNotFound, 404, NO_SUCH_RESOURCE),
     (errors.PluginNotLoaded, 404, NO_SUCH_RESOURCE),
     (errors.NotDeletable, 403, None),
+    (errors.OfMainTenant, 403, None),
     (errors.InvalidDocument, 400, None),
     (errors.InvalidSelector, 400, None),
     (errors.InvalidParameter, 400, None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.errors import OperationNotFound
+from provd.errors import OperationNotFound, trespass
 from provd.rest.app import ROOT, Action, Call, Reply, Route
 from provd.rest.schemas import envelope, list_of, ref
 
@@ -69,7 +69,9 @@ class JobsResource:
     def _check_tenant(self, call: Call) -> None:
         """Show jobs to the main tenant only: they are of all tenants."""
         if call.tenant != self._manager.main_tenant:
-            raise OperationNotFound("no such job")
+            raise trespass(
+                OperationNotFound("no such job"), f"job {call.params['job_id']} of the main tenant"
+            )
 
     async def find(self, call: Call) -> Reply:
         """List all jobs; for another tenant than the main one, there are none."""

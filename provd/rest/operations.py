@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provd.errors import OperationNotFound
+from provd.errors import OperationNotFound, trespass
 from provd.rest.app import Action, Call, Reply, Route
 from provd.rest.schemas import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from provd.manager.config_access import Caller
     from provd.manager.operations import Operation, Operations
 
 
@@ -32,7 +33,15 @@ def operation_route(
             return False
         return True
 
+    def check(call: Call, caller: Caller) -> None:
+        number = call.params["operation_id"]
+        owner = collection(call.params).tenant_of(number)
+        if not caller.sees(owner):
+            reached_for = f"operation {number} of tenant {owner or 'main'}"
+            raise trespass(OperationNotFound(f"no operation {number}"), reached_for)
+
     async def get(call: Call) -> Reply:
+        check(call, await call.reader())
         operation = collection(call.params).get(call.params["operation_id"])
         document = {"status": operation.format()}
         if operation.error is not None:
@@ -41,6 +50,7 @@ def operation_route(
         return Reply(document=document)
 
     async def delete(call: Call) -> Reply:
+        check(call, await call.caller())
         collection(call.params).forget(call.params["operation_id"])
         return Reply(204)
 
@@ -59,6 +69,6 @@ def operation_route(
     )
 
 
-def created(path: str, operations: Operations, operation: Operation) -> Reply:
+def created(path: str, call: Call, operations: Operations, operation: Operation) -> Reply:
     """Return the answer that tells where to watch a new operation."""
-    return Reply(201, location=f"{path}/{operations.add(operation)}")
+    return Reply(201, location=f"{path}/{operations.add(operation, call.tenant)}")

@@ -16,6 +16,7 @@ from provd.rest.configure import (
     UPDATE_ONE,
     PluginParameters,
     parameter_list,
+    shown_to,
     value_of,
 )
 from provd.rest.errors import HttpError
@@ -96,6 +97,7 @@ class PluginsResource:
                         "Install a plugin.",
                         status=201,
                         takes=ID,
+                        errors=(403,),
                     )
                 },
             ),
@@ -108,6 +110,7 @@ class PluginsResource:
                         "Upgrade a plugin.",
                         status=201,
                         takes=ID,
+                        errors=(403,),
                     )
                 },
             ),
@@ -120,6 +123,7 @@ class PluginsResource:
                         "Fetch the plugin list.",
                         status=201,
                         takes=ANY,
+                        errors=(403,),
                     )
                 },
             ),
@@ -132,6 +136,7 @@ class PluginsResource:
                         "Remove a plugin.",
                         status=204,
                         takes=ID,
+                        errors=(403,),
                     )
                 },
             ),
@@ -167,6 +172,7 @@ class PluginsResource:
                         "Reload a plugin.",
                         status=204,
                         takes=ID,
+                        errors=(403,),
                     )
                 },
             ),
@@ -177,21 +183,25 @@ class PluginsResource:
 
     async def install(self, call: Call) -> Reply:
         """Begin to install a plugin."""
+        await call.require_main("the installation of a plugin")
         operation = await self._plugins.install(call.member("id", str))
-        return created(f"{INSTALL}/install", self._operations["install"], operation)
+        return created(f"{INSTALL}/install", call, self._operations["install"], operation)
 
     async def upgrade(self, call: Call) -> Reply:
         """Begin to upgrade a plugin."""
+        await call.require_main("the upgrade of a plugin")
         operation = await self._plugins.upgrade(call.member("id", str))
-        return created(f"{INSTALL}/upgrade", self._operations["upgrade"], operation)
+        return created(f"{INSTALL}/upgrade", call, self._operations["upgrade"], operation)
 
-    async def update(self, _call: Call) -> Reply:
+    async def update(self, call: Call) -> Reply:
         """Begin to fetch the list of plugins."""
+        await call.require_main("an update of the list of plugins")
         operation = await self._plugins.update()
-        return created(f"{INSTALL}/update", self._operations["update"], operation)
+        return created(f"{INSTALL}/update", call, self._operations["update"], operation)
 
     async def uninstall(self, call: Call) -> Reply:
         """Remove a plugin."""
+        await call.require_main("the removal of a plugin")
         await self._plugins.uninstall(call.member("id", str))
         return Reply(204)
 
@@ -210,6 +220,7 @@ class PluginsResource:
 
     async def reload(self, call: Call) -> Reply:
         """Load a plugin's code again."""
+        await call.require_main("the reload of a plugin")
         await self._plugins.reload(call.member("id", str))
         return Reply(204)
 
@@ -318,12 +329,22 @@ class PluginsResource:
             },
             "/install": {
                 "POST": Action(
-                    f"{access}.install.create", install, "Install a package.", status=201, takes=ID
+                    f"{access}.install.create",
+                    install,
+                    "Install a package.",
+                    status=201,
+                    takes=ID,
+                    errors=(403,),
                 )
             },
             "/upgrade": {
                 "POST": Action(
-                    f"{access}.upgrade.create", upgrade, "Upgrade a package.", status=201, takes=ID
+                    f"{access}.upgrade.create",
+                    upgrade,
+                    "Upgrade a package.",
+                    status=201,
+                    takes=ID,
+                    errors=(403,),
                 )
             },
             "/uninstall": {
@@ -333,6 +354,7 @@ class PluginsResource:
                     "Remove a package.",
                     status=204,
                     takes=ID,
+                    errors=(403,),
                 )
             },
             "/installed": {
@@ -376,6 +398,7 @@ class PluginsResource:
 
     async def _start_package(self, call: Call, name: str) -> Reply:
         plugin_id = call.params["plugin_id"]
+        await call.require_main(f"the {name} of a package of plugin {plugin_id}")
         service = self._package_service(call)
         package_id = call.member("id", str)
         operations = self._packages.setdefault((plugin_id, name), Operations(self._clock))
@@ -395,10 +418,11 @@ class PluginsResource:
 
         done.addErrback(failed)
         path = f"{PATH}/plugins/{plugin_id}/install/{name}"
-        return created(path, operations, operation)
+        return created(path, call, operations, operation)
 
     async def uninstall_package(self, call: Call) -> Reply:
         """Remove a package of a plugin."""
+        await call.require_main("the removal of a package of a plugin")
         service = self._package_service(call)
         package_id = call.member("id", str)
         try:
@@ -447,6 +471,7 @@ class PluginsResource:
                         "Change a plugin parameter.",
                         status=204,
                         takes=PARAMETER,
+                        errors=(403,),
                     ),
                 },
                 self._has_parameters,
@@ -461,13 +486,19 @@ class PluginsResource:
 
     async def parameters(self, call: Call) -> Reply:
         """List a plugin's parameters with their values."""
+        caller = await call.reader()
         found = self._plugin_parameters(call)
         path = f"{PATH}/plugins/{call.params['plugin_id']}/configure"
-        return parameter_list(path, [(name, text, found.get(name)) for name, text in found.names()])
+        return parameter_list(
+            path,
+            [(name, text, shown_to(caller, name, found.get(name))) for name, text in found.names()],
+        )
 
     async def parameter(self, call: Call) -> Reply:
         """Read one parameter of a plugin."""
-        value = self._plugin_parameters(call).get(call.params["param_id"])
+        name = call.params["param_id"]
+        value = self._plugin_parameters(call).get(name)
+        value = shown_to(await call.reader(), name, value)
         return Reply(document={"param": {"value": value}})
 
     async def set_parameter(self, call: Call) -> Reply:
@@ -475,5 +506,6 @@ class PluginsResource:
         parameters = self._plugin_parameters(call)
         name = call.params["param_id"]
         parameters.get(name)
+        await call.require_main(f"a change of the parameter {name} of a plugin")
         parameters.set(name, value_of(call))
         return Reply(204)

@@ -44,14 +44,17 @@ def build_api(
     clock: Any,
     status: Callable[[], dict[str, Any]],
     catch_up: Callable[[], Awaitable[None]] | None = None,
+    tenants_share_configs: bool = False,
 ) -> RestApi:
     """Return the API v0.2.
 
     `status` gives the document of `/0.2/status`; `catch_up` takes note of what other nodes wrote.
     """
 
-    async def get_status(_call: Call) -> Reply:
-        return Reply(document=status())
+    async def get_status(call: Call) -> Reply:
+        document = status()
+        is_limited = (await call.reader()).is_limited
+        return Reply(document=_for_tenant(document) if is_limited else document)
 
     routes = [
         entry_point(
@@ -81,4 +84,16 @@ def build_api(
     ]
     routes += description_routes(routes)
     routes.append(page_route(routes))
-    return RestApi(authorizer, routes, clock, catch_up)
+    return RestApi(authorizer, routes, clock, catch_up, is_shared=tenants_share_configs)
+
+
+def _for_tenant(status: dict[str, Any]) -> dict[str, Any]:
+    """Return the status without the names and texts that may tell of other tenants."""
+    plugins = {
+        plugin_id: {
+            name: None if name in {"last_slow", "last_error", "last_outside_write"} else value
+            for name, value in numbers.items()
+        }
+        for plugin_id, numbers in status.get("plugins", {}).items()
+    }
+    return {**status, "jobs": [], "quarantined": [], "plugins": plugins}

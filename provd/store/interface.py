@@ -35,7 +35,7 @@ INDEXED: dict[Collection, tuple[str, ...]] = {
         "version",
         "description",
     ),
-    "configs": ("role", "X_type", "X_provisioning_code"),
+    "configs": ("role", "X_type", "X_provisioning_code", "tenant_uuid"),
 }
 
 

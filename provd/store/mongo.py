@@ -149,6 +149,7 @@ _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("role", "order"),
         ("X_type", "order"),
         ("X_provisioning_code", "order"),
+        ("tenant_uuid", "order"),
         ("parents",),
     ),
     "parameters": (("revision",),),

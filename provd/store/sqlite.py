@@ -67,14 +67,14 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 APPLICATION_ID = 0x50524F56  # "PROV"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _QUICK_CHECK_LIMIT = 256 * 1024 * 1024
 _MAX_BATCH = 512
 # Many phones may share one address; among them, those without a MAC are asked for. How a device
 # came is asked of all devices of a tenant.
 _INDEXES: dict[Collection, tuple[str, ...]] = {
     "devices": ("mac", "ip, mac", "sn", "uuid", "config", "plugin", "tenant_uuid, added"),
-    "configs": ("role", "X_type", "X_provisioning_code"),
+    "configs": ("role", "X_type", "X_provisioning_code", "tenant_uuid"),
 }
 _SLICE_SECONDS = 0.005
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -90,7 +90,7 @@ CREATE TABLE devices (
 );
 CREATE TABLE configs (
     id TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
-    role TEXT, X_type TEXT, X_provisioning_code TEXT,
+    role TEXT, X_type TEXT, X_provisioning_code TEXT, tenant_uuid TEXT,
     document TEXT NOT NULL
 );
 CREATE TABLE config_parents (parent TEXT NOT NULL, child TEXT NOT NULL, PRIMARY KEY (parent, child))

@@ -17,6 +17,7 @@ from provd.plugin import builder
 from provd.plugin.archive import PLUGIN_INFO
 from provd.plugin.files import resolve
 from provd.plugin.lint import lint, render
+from provd.plugin.phones.family import FAMILY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,23 +33,28 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _find(directory: str, marker: str) -> list[str]:
-    """Return `directory` if it holds a file `marker`, else those directly below it that do."""
-    if os.path.isfile(os.path.join(directory, marker)):
+def _find(directory: str, *markers: str) -> list[str]:
+    """Return `directory` if it holds one of the files `markers`, else those below it that do."""
+
+    def is_marked(path: str) -> bool:
+        return any(os.path.isfile(os.path.join(path, marker)) for marker in markers)
+
+    if is_marked(directory):
         return [directory]
     with os.scandir(directory) as entries:
         found = sorted(
             entry.path
             for entry in entries
-            if not entry.name.startswith(".") and os.path.isfile(os.path.join(entry.path, marker))
+            if not entry.name.startswith(".") and is_marked(entry.path)
         )
     if not found:
-        raise InvalidDocument(f"there is no {marker} in {directory}, nor one level below")
+        names = " or ".join(markers)
+        raise InvalidDocument(f"there is no {names} in {directory}, nor one level below")
     return found
 
 
 def _build(sources: Sequence[str], dest: str) -> list[str]:
-    families = [family for source in sources for family in _find(source, builder.BUILD_FILE)]
+    families = [family for source in sources for family in _find(source, *builder.FAMILY_MARKERS)]
     declared: dict[str, str] = {}
     for family in families:
         for target in builder.read_targets(family):
@@ -88,7 +94,7 @@ def _make(source: str, dest: str) -> None:
 @contextlib.contextmanager
 def _built_plugins(directory: str) -> Iterator[list[str]]:
     """Give the plugins in a directory; those of a family are built elsewhere for the moment."""
-    if not os.path.isfile(os.path.join(directory, builder.BUILD_FILE)):
+    if not builder.is_family(directory):
         yield _find(directory, PLUGIN_INFO)
         return
     with tempfile.TemporaryDirectory(prefix="provd-plugin-") as scratch:
@@ -177,7 +183,7 @@ def _parser() -> argparse.ArgumentParser:
         "sources",
         nargs="+",
         metavar="SRC",
-        help=f"a family (a directory with a {builder.BUILD_FILE}), or a directory of families",
+        help=f"a family (a directory with a {FAMILY_FILE}), or a directory of families",
     )
     command.add_argument("--dest", default="build/plugins", help="default: %(default)s")
 

@@ -40,6 +40,8 @@ class PhoneRequest:
     path: str = ""
     """HTTP path (percent-encoded, leading slash) or TFTP file name; empty for DHCP."""
     user_agent: str | None = None
+    query: str = ""
+    """What follows the question mark of an HTTP request, percent-encoded."""
     options: Mapping[int, str] = attrs.field(factory=dict)
     """DHCP options, one character a byte; empty for the other protocols."""
     mac: str | None = None
@@ -136,6 +138,7 @@ class _Extractor:
             return PhoneRequest(
                 self._kind,
                 path=request.path.decode("latin-1"),
+                query=request.uri.partition(b"?")[2].decode("latin-1"),
                 user_agent=None if agent is None else agent.decode("latin-1"),
             )
         if self._kind is RequestType.TFTP:

@@ -1,8 +1,8 @@
 """What vendor plugins render, against files under plugins/<family>/tests/golden.
 
-A case is a directory `<series>/<model>/<case>` that holds device.json, raw_config.json, perhaps
+A case is a directory `<firmware>/<model>/<case>` that holds device.json, raw_config.json, perhaps
 settings.json (what the daemon's settings say of the plugin), and the files under expected/. A case
-without device.json shows the common files. `<series>` ends the plugin id: provd-<family>-<series>.
+without device.json shows the common files.
 """
 
 import copy
@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from provd.plugin import builder
 from tests.unit.plugins import vendor_plugins
 from tests.unit.plugins.vendor_plugins import read_json
 
@@ -54,9 +55,9 @@ class Case:
         self.parser = PARSERS[family]
         self.raw_config = read_json(directory, "raw_config.json")
         self.device = read_json(directory, "device.json", default={})
-        series = os.path.relpath(directory, vendor_plugins.ROOT).split(os.sep)[3]
+        [target] = builder.read_targets(os.path.join(vendor_plugins.ROOT, family))
         self.plugin = load_plugin(
-            f"provd-{family}-{series}", read_json(directory, "settings.json", default={})
+            target.plugin_id, read_json(directory, "settings.json", default={})
         )
 
     def render(self, device=None, raw_config=None):

@@ -4,6 +4,8 @@ import glob
 import json
 import os
 
+from provd.plugin import builder
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..", "plugins"))
 BASE_RAW_CONFIG = {
     "ip": "10.0.0.1",
@@ -14,7 +16,7 @@ BASE_RAW_CONFIG = {
 
 
 def families():
-    return sorted(map(os.path.dirname, glob.glob(os.path.join(ROOT, "*", "build.toml"))))
+    return sorted(filter(builder.is_family, glob.glob(os.path.join(ROOT, "*"))))
 
 
 def read_json(*path, default=None):

@@ -207,6 +207,7 @@ class Daemon(service.MultiService):
             plugin_config=settings.plugin_config,
             base_raw_config=self._base_raw_config,
             quirk=quirk,
+            preference=general.plugin_preference,
         )
         url_key = general.http_auth_strategy == "url_key"
         self._states = RenderStates(os.path.join(storage, "rendered"))

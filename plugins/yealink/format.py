@@ -5,7 +5,6 @@ A generation is the second number of a firmware version: 66.86.0.15 is of genera
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provd.model.addresses import is_normed_ip
@@ -17,8 +16,7 @@ from provd.plugin.api import (
     PhoneRequest,
     RawConfigParamError,
     RenderedFile,
-    add_wazo_phoned_user_service_url,
-    add_xivo_phonebook_url,
+    to_one_line,
 )
 
 if TYPE_CHECKING:
@@ -72,12 +70,7 @@ class YealinkPlugin(FamilyPlugin):
             return _CLEARED
         if value is True or value is False:
             return "1" if value else "0"
-        text = str(value)
-        if not text.isprintable():
-            text = "".join(
-                " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in text
-            )
-        return text.strip() or _CLEARED
+        return to_one_line(value).strip() or _CLEARED
 
     def refine(self, info: DeviceInfo, request: PhoneRequest) -> DeviceInfo | None:
         """Add the model where the number of a common file tells it."""
@@ -140,10 +133,6 @@ class YealinkPlugin(FamilyPlugin):
 
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return what the templates want beside the neutral names."""
-        raw = dict(phone.raw)
-        if raw.get("X_xivo_phonebook_ip") and raw.get("X_xivo_user_uuid"):
-            add_xivo_phonebook_url(raw, "yealink", entry_point="lookup", qs_suffix="term=#SEARCH")
-            add_wazo_phoned_user_service_url(raw, "yealink", "dnd")
         release = self.release(phone)
         is_dect = phone.model.type == "dect"
         labels = {
@@ -157,7 +146,8 @@ class YealinkPlugin(FamilyPlugin):
         first = phone.first_account
         proxy = None if first is None else first.servers.proxy.host
         return {
-            "raw": raw,
+            "phonebook": phone.phonebook_url("yealink", "lookup", "term=#SEARCH"),
+            "dnd_urls": phone.service_urls("yealink", "dnd") or (None, None),
             "release": release,
             "static": _static(release),
             # Languages had the prefix for a short time.

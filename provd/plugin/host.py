@@ -9,6 +9,7 @@ the plugin API says (contract: plugin API §2): `entry.py` in a fresh dictionary
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import hashlib
 import inspect
 import json
@@ -24,10 +25,11 @@ from provd.errors import PluginError, PluginLoadError, PluginNotInstalled, Plugi
 from provd.plugin import templates
 from provd.plugin.base import AbstractPlugin, Plugin, RequestType
 from provd.plugin.localization import localize
+from provd.plugin.phones.plugin import FamilyPlugin
 from provd.plugin.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 logger = logging.getLogger(__name__)
@@ -143,6 +145,9 @@ class LoadedPlugin:
         now = time.monotonic()
         if now >= self._stamp_until:
             self._stamp = f"{self.code_digest}:{_template_stamp(self.directory)}"
+            if isinstance(self.plugin, FamilyPlugin):
+                # Their files point to the firmware that is installed.
+                self._stamp += f":{','.join(self.plugin.installed.ids())}"
             self._stamp_until = now + _STAMP_SECONDS
         return self._stamp
 
@@ -211,7 +216,10 @@ class PluginHost:
         plugin_config: Mapping[str, dict[str, Any]],
         base_raw_config: dict[str, Any],
         quirk: Callable[[str, str, str, dict[str, Any]], None] | None = None,
+        preference: Sequence[str] = (),
     ) -> None:
+        """`preference` are patterns of plugin ids, those that operators want first."""
+        self._preference = tuple(preference)
         self.plugins_dir = os.path.abspath(plugins_dir)
         self.app: Any = None
         self._general_config = general_config
@@ -245,6 +253,13 @@ class PluginHost:
 
     def __len__(self) -> int:
         return len(self._loaded)
+
+    def rank(self, plugin_id: str) -> int:
+        """Return how far down the operator's preference a plugin is, 0 for the first."""
+        for rank, pattern in enumerate(self._preference):
+            if fnmatch.fnmatchcase(plugin_id, pattern):
+                return rank
+        return len(self._preference)
 
     def attach(self, observer: Any) -> None:
         """Tell `observer.pg_load(id)` and `.pg_unload(id)`; it is weakly referenced."""

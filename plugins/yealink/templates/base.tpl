@@ -80,18 +80,17 @@ features.action_uri_limit_ip = {{ proxy_ip }}
 {% endif %}
 {% endblock %}
 {% block services %}
-{% set phonebook = raw.XX_xivo_phonebook_url|d(none) %}
 remote_phonebook.data.1.url = {{ phonebook }}
 remote_phonebook.data.1.name = {{ "Directory" if phonebook else none }}
 {% if phonebook and not is_dect %}
 {{ static }}directory_setting.url = {{ base_url }}/directory_setting.xml
 {% endif %}
-action_url.dnd_on = {{ raw.XX_wazo_phoned_user_service_dnd_enabled_url|d(none) }}
-action_url.dnd_off = {{ raw.XX_wazo_phoned_user_service_dnd_disabled_url|d(none) }}
-features.pickup.direct_pickup_enable = {{ 1 if raw.exten_pickup_call|d(none) else 0 }}
-features.pickup.direct_pickup_code = {{ raw.exten_pickup_call|d(none) }}
-features.pickup.group_pickup_enable = {{ 1 if raw.exten_pickup_group|d(none) else 0 }}
-features.pickup.group_pickup_code = {{ raw.exten_pickup_group|d(none) }}
+action_url.dnd_on = {{ dnd_urls[0] }}
+action_url.dnd_off = {{ dnd_urls[1] }}
+features.pickup.direct_pickup_enable = {{ 1 if extens.pickup_call else 0 }}
+features.pickup.direct_pickup_code = {{ extens.pickup_call }}
+features.pickup.group_pickup_enable = {{ 1 if extens.pickup_group else 0 }}
+features.pickup.group_pickup_code = {{ extens.pickup_group }}
 {# Whoever sits at a switchboard sees waiting calls there. #}
 call_waiting.enable = {{ 0 if switchboard else none }}
 {% if release <= 80 %}

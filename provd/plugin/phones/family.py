@@ -182,6 +182,8 @@ class ServedFile:
     name: str
     template: str | None = None
     sensitive: bool = False
+    optional: bool = False
+    """Whether the file is left out while its name cannot be told; else the device is refused."""
     encoding: str = "UTF-8"
     errors: str = "replace"
     newline: str = "\n"

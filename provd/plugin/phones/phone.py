@@ -10,6 +10,7 @@ import attrs
 
 from provd.errors import RawConfigError, RawConfigParamError
 from provd.model.addresses import format_mac
+from provd.plugin.phonebook import add_wazo_phoned_user_service_url, add_xivo_phonebook_url
 from provd.plugin.phones.keys import keys_of
 from provd.plugin.phones.sip import accounts_of
 from provd.plugin.phones.values import Notes, Values, to_code
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
 
 _VERSION_PART = re.compile(r"\d+")
 SYSLOG_PORT = 514
+EXTENS = (
+    "dnd",
+    "fwd_unconditional",
+    "fwd_no_answer",
+    "fwd_busy",
+    "fwd_disable_all",
+    "park",
+    "pickup_group",
+    "pickup_call",
+    "voicemail",
+)
 
 
 @attrs.frozen
@@ -215,6 +227,11 @@ class Phone:
         )
 
     @property
+    def extens(self) -> dict[str, str | None]:
+        """Codes to dial, such as `dnd` and `pickup_call`, from `exten_*`; None if absent."""
+        return {name: self.values.text(f"exten_{name}") for name in EXTENS}
+
+    @property
     def certificates(self) -> list[str]:
         """Certificates of authorities for SIP over TLS, PEM texts."""
         return [
@@ -269,6 +286,29 @@ class Phone:
         if found is None and table:
             self.notes.add(f"locale {self.locale}: the phone has no such {what}, it keeps its own")
         return found
+
+    # The directory server
+
+    def phonebook_url(self, vendor: str, entry_point: str = "input", query: str = "") -> str | None:
+        """Return the URL of the directory server for a vendor, None where none is given.
+
+        `query` is added to it, such as `term=#SEARCH` (contract: plugin API §8).
+        """
+        raw = dict(self.raw)
+        if not raw.get("X_xivo_phonebook_ip") or not raw.get("X_xivo_user_uuid"):
+            return None
+        add_xivo_phonebook_url(raw, vendor, entry_point=entry_point, qs_suffix=query)
+        url: str | None = raw.get("XX_xivo_phonebook_url")
+        return url
+
+    def service_urls(self, vendor: str, service: str) -> tuple[str, str] | None:
+        """Return the URLs that turn a user's service, such as `dnd`, on and off; None without."""
+        raw = dict(self.raw)
+        if not raw.get("X_xivo_phonebook_ip") or not raw.get("X_xivo_user_uuid"):
+            return None
+        add_wazo_phoned_user_service_url(raw, vendor, service)
+        name = f"XX_wazo_phoned_user_service_{service}"
+        return raw[f"{name}_enabled_url"], raw[f"{name}_disabled_url"]
 
     def refuse(self, parameter: str, reason: str) -> RawConfigParamError:
         """Return the error for a parameter that cannot be written."""

@@ -211,6 +211,8 @@ class FamilyPlugin(VendorPlugin):
             _ = phone.base_url
         context = {**self.neutral_context(phone), **self.context(phone)}
         for number, file in enumerate(self.family.files):
+            if file.optional and file_name(file.name, phone.device) is None:
+                continue
             name = self.name_of(file, phone.device)
             if number == 0:
                 template = self.templates.get_dev_template(name.rsplit("/", 1)[-1], phone.device)
@@ -266,6 +268,7 @@ class FamilyPlugin(VendorPlugin):
             "dns": phone.dns,
             "vlan": phone.vlan,
             "syslog": phone.syslog,
+            "extens": phone.extens,
             "language": phone.language,
             "country": phone.country,
             "admin": phone.login("admin"),
@@ -351,7 +354,6 @@ def file_name(pattern: str, device: Mapping[str, Any]) -> str | None:
 
 @functools.lru_cache(maxsize=64)
 def _sensitive(files: tuple[ServedFile, ...]) -> tuple[re.Pattern[str], ...]:
-    import re
 
     parts = {
         "{mac}": "[0-9a-fA-F]{12}",

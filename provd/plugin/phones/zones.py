@@ -11,7 +11,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -20,6 +20,9 @@ from provd.model.timezones import (
     get_timezone_info_iso,
     is_known_timezone,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _DAY = 24 * 3600
 _YEARS = range(2024, 2052)
@@ -221,3 +224,18 @@ def _nth_weekday(year: int, month: int, week: int, weekday: int) -> dt.date:
     while day > last:
         day -= 7
     return dt.date(year, month, day)
+
+
+def code_of(zone: Zone, codes: Mapping[str, Any]) -> Any:
+    """Return the vendor's code of a zone, by a table of zone name → code.
+
+    A zone that the table lacks gets the code of one with the same rules, so that all of Europe's
+    central time finds `Europe/Paris`; None if there is none such.
+    """
+    if zone.name in codes:
+        return codes[zone.name]
+    for name, code in codes.items():
+        other = zone_of(name)
+        if other is not None and other.offset == zone.offset and other.dst == zone.dst:
+            return code
+    return None

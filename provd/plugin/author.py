@@ -15,6 +15,7 @@ from provd.errors import InvalidDocument, ProvdError
 from provd.model.addresses import norm_mac
 from provd.plugin import builder
 from provd.plugin.archive import PLUGIN_INFO
+from provd.plugin.compare import compare, lines_of, read_reasons
 from provd.plugin.files import resolve
 from provd.plugin.lint import lint, render
 from provd.plugin.phones.family import FAMILY_FILE
@@ -163,6 +164,17 @@ def _try(options: argparse.Namespace, quirk: Quirk | None) -> None:
         _say(path)
 
 
+def _compare(options: argparse.Namespace, quirk: Quirk | None) -> int:
+    reasons = read_reasons(options.reasons) if options.reasons else {}
+    result = compare(options.left, options.right, quirk, options.models)
+    result.explain(reasons)
+    for line in lines_of(result):
+        _say(line)
+    if not result.models:
+        _say("no model is known to both")
+    return 1 if result.open() or not result.models else 0
+
+
 def _show(files: Mapping[str, bytes]) -> None:
     out = sys.stdout.buffer
     for number, (name, content) in enumerate(files.items()):
@@ -237,6 +249,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--output", metavar="DIR", default="-", help="where files go; - is the standard output"
     )
+    command = commands.add_parser(
+        "compare", help="compare what plugins write for the same phones, setting by setting"
+    )
+    command.add_argument("left", metavar="A", help="a built plugin, or a directory of them")
+    command.add_argument("right", metavar="B", help="the same; each model that both know counts")
+    command.add_argument("--models", default="*", metavar="PATTERN", help="only these models")
+    command.add_argument(
+        "--reasons",
+        metavar="FILE",
+        help="TOML: [deliberate] patterns of keys (# for a number) and why they differ",
+    )
     return parser
 
 
@@ -261,6 +284,8 @@ def main(argv: Sequence[str] | None = None, *, quirk: Quirk | None = None) -> in
                 return _lint(options.directories, quirk)
             case "try":
                 _try(options, quirk)
+            case "compare":
+                return _compare(options, quirk)
     except (ProvdError, OSError) as exc:
         sys.stderr.write(f"provd-plugin: {exc}\n")
         return 1

@@ -158,9 +158,7 @@ def variants(model):
     configs["many lines and keys"] = {
         **BASE,
         "sip_lines": {str(n): {**LINE, "username": f"u{n}"} for n in range(1, 201)},
-        "funckeys": {
-            str(n): {"type": "blf", "value": str(n), "label": "x"} for n in range(1, 501)
-        },
+        "funckeys": {str(n): {"type": "blf", "value": str(n), "label": "x"} for n in range(1, 501)},
     }
     configs["sccp"] = {
         **BASE,

@@ -143,9 +143,8 @@ def missing_of(name, model):
     reasons = {}
     for canary, reason in family_cases.judgement(name).get("missing", {}).items():
         assert canary in family_cases.CANARIES, canary
-        if isinstance(reason, str):
-            reason = {"*": reason}
-        for pattern, text in reason.items():
+        by_model = {"*": reason} if isinstance(reason, str) else reason
+        for pattern, text in by_model.items():
             if any(fnmatch.fnmatchcase(model.name, one) for one in pattern.split()):
                 reasons[canary] = text
     if model.lines < 2:

@@ -93,7 +93,7 @@ class YealinkPlugin(FamilyPlugin):
         known = {int(version.split(".")[1]) for version in self._versions()}
         if len(phone.version) < 2:
             own = [int(version.split(".")[1]) for version in phone.model.firmware]
-            return max(own or known)
+            return int(phone.model.fact("generation") or max(own or known))
         return max((one for one in known if one <= phone.version[1]), default=min(known))
 
     def _versions(self) -> Iterator[str]:
@@ -148,6 +148,11 @@ class YealinkPlugin(FamilyPlugin):
         return {
             "phonebook": phone.phonebook_url("yealink", "lookup", "term=#SEARCH"),
             "dnd_urls": phone.service_urls("yealink", "dnd") or (None, None),
+            "forward_codes": [
+                ("always", phone.extens["fwd_unconditional"]),
+                ("busy", phone.extens["fwd_busy"]),
+                ("no_answer", phone.extens["fwd_no_answer"]),
+            ],
             "release": release,
             "static": _static(release),
             # Languages had the prefix for a short time.
@@ -173,6 +178,7 @@ class YealinkPlugin(FamilyPlugin):
     def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
         """Refuse a login that the phone could not tell from its password."""
         phone = super().read(device, raw_config)
+        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
         for account in ("admin", "user"):
             if ":" in str(raw_config.get(f"{account}_username") or ""):
                 raise RawConfigParamError(

@@ -91,6 +91,14 @@ features.pickup.direct_pickup_enable = {{ 1 if extens.pickup_call else 0 }}
 features.pickup.direct_pickup_code = {{ extens.pickup_call }}
 features.pickup.group_pickup_enable = {{ 1 if extens.pickup_group else 0 }}
 features.pickup.group_pickup_code = {{ extens.pickup_group }}
+{% if extens.dnd %}
+features.dnd.on_code = {{ extens.dnd }}
+features.dnd.off_code = {{ extens.dnd }}
+{% endif %}
+{% for kind, code in forward_codes if code %}
+forward.{{ kind }}.on_code = {{ code }}
+forward.{{ kind }}.off_code = {{ code }}
+{% endfor %}
 {# Whoever sits at a switchboard sees waiting calls there. #}
 call_waiting.enable = {{ 0 if switchboard else none }}
 {% if release <= 80 %}

@@ -17,7 +17,7 @@ from provd.plugin.phones.values import Notes, Values, to_code
 from provd.plugin.phones.zones import zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from provd.plugin.phones.family import Family, Model
     from provd.plugin.phones.keys import Key, Slot
@@ -309,6 +309,25 @@ class Phone:
         add_wazo_phoned_user_service_url(raw, vendor, service)
         name = f"XX_wazo_phoned_user_service_{service}"
         return raw[f"{name}_enabled_url"], raw[f"{name}_disabled_url"]
+
+    def check_secrets(self, can_hold: Callable[[str], bool]) -> None:
+        """Refuse the phone if its format cannot hold one of its passwords as it is.
+
+        A name may lose a line end, but an account with another password than the one that was given
+        never registers. RawConfigParamError names the parameter.
+        """
+        secrets = {
+            f"sip_lines.{number}.password": account.password
+            for number, account in self.accounts.items()
+        }
+        for account in ("admin", "user"):
+            secrets[f"{account}_password"] = self.values.text(f"{account}_password")
+        for parameter, secret in secrets.items():
+            if secret is not None and not can_hold(secret):
+                raise self.refuse(
+                    parameter,
+                    "it holds what the phone cannot be told, such as a line end or a blank at an end",
+                )
 
     def refuse(self, parameter: str, reason: str) -> RawConfigParamError:
         """Return the error for a parameter that cannot be written."""

@@ -326,7 +326,7 @@ class Phone:
             if secret is not None and not can_hold(secret):
                 raise self.refuse(
                     parameter,
-                    "it holds what the phone cannot be told, such as a line end or a blank at an end",
+                    "it holds what the phone cannot be told: a line end, or a blank at its end",
                 )
 
     def refuse(self, parameter: str, reason: str) -> RawConfigParamError:

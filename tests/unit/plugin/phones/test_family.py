@@ -96,12 +96,12 @@ def test_family_that_is_not_sound_is_refused_with_the_place(tmp_path, old, new, 
 
 
 def test_file_that_cannot_be_read_or_is_no_toml_is_refused(tmp_path):
-    with pytest.raises(InvalidDocument, match="family.toml cannot be read: No such file"):
+    with pytest.raises(InvalidDocument, match=r"family.toml cannot be read: No such file"):
         read_family(str(tmp_path / "family.toml"))
-    with pytest.raises(InvalidDocument, match="family.toml: "):
+    with pytest.raises(InvalidDocument, match=r"family.toml: "):
         read_family(acme.write(tmp_path, "[x"))
     (tmp_path / "family.toml").write_bytes(b"\xff")
-    with pytest.raises(InvalidDocument, match="family.toml: "):
+    with pytest.raises(InvalidDocument, match=r"family.toml: "):
         read_family(str(tmp_path / "family.toml"))
 
 

@@ -93,14 +93,14 @@ def test_servers_of_a_line(line, shared, expected):
 def test_port_that_is_none_is_refused_with_its_name(port):
     with pytest.raises(RawConfigParamError, match="is not a port from 1 to 65535"):
         account({"proxy_port": port})
-    with pytest.raises(RawConfigParamError, match="^sip_lines.1.backup_proxy_port: "):
+    with pytest.raises(RawConfigParamError, match=r"^sip_lines.1.backup_proxy_port: "):
         account({"backup_proxy_ip": "b", "backup_proxy_port": port})
-    with pytest.raises(RawConfigParamError, match="^sip_proxy_port: "):
+    with pytest.raises(RawConfigParamError, match=r"^sip_proxy_port: "):
         account({"proxy_ip": ""}, sip_proxy_ip="p", sip_proxy_port=port)
 
 
 def test_line_without_a_proxy_is_refused():
-    with pytest.raises(RawConfigParamError, match="sip_lines.1: neither proxy_ip nor sip_proxy_ip"):
+    with pytest.raises(RawConfigParamError, match=r"sip_lines.1: neither proxy_ip nor sip_proxy_ip"):
         account({"proxy_ip": None})
 
 
@@ -141,7 +141,7 @@ def test_values_of_a_line_go_before_those_of_the_phone_and_defaults(line, shared
     ],
 )
 def test_value_that_the_phone_does_not_know_is_refused_with_its_name(line, shared, where):
-    with pytest.raises(RawConfigParamError, match=f"^{where}: "):
+    with pytest.raises(RawConfigParamError, match=rf"^{where}: "):
         account(line, **shared)
 
 

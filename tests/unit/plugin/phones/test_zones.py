@@ -27,7 +27,7 @@ def changes_when_it_says(zone, truth, year, *, is_start):
     summer, winter = zone.offset + zone.dst.save, zone.offset
     before, after = (winter, summer) if is_start else (summer, winter)
     local = dt.datetime.combine(
-        change.date(year), dt.time(change.hour, change.minute), dt.timezone.utc
+        change.date(year), dt.time(change.hour, change.minute), dt.UTC
     )
     moment = local - dt.timedelta(seconds=before)
     minute = dt.timedelta(minutes=1)
@@ -39,7 +39,7 @@ def test_changes_fall_on_the_right_minute_in_most_years(name):
     zone, truth = zone_of(name), load(name)
     if zone.dst is None:
         for month in (1, 4, 7, 10):
-            last = dt.datetime(YEARS[-1], month, 15, tzinfo=dt.timezone.utc)
+            last = dt.datetime(YEARS[-1], month, 15, tzinfo=dt.UTC)
             assert offset_at(truth, last) == zone.offset
         return
     for is_start in (True, False):

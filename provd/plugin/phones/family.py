@@ -239,7 +239,7 @@ class Family:
 
 def read_family(path: str) -> Family:
     """Return the family that the file at `path` describes; InvalidDocument if it is not sound."""
-    return _Reader(path, _load(path)).read()
+    return _Reader(path, _load(path)).read_checked()
 
 
 def _load(path: str) -> dict[str, Any]:
@@ -250,6 +250,10 @@ def _load(path: str) -> dict[str, Any]:
         raise InvalidDocument(f"{path}: {error}") from error
     except OSError as error:
         raise InvalidDocument(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 @attrs.frozen
@@ -272,7 +276,27 @@ class _Reader:
             self._refuse(f"{name!r} must be a table")
         return value
 
+    def _tables(self, name: str) -> list[dict[str, Any]]:
+        value = self.document.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            self._refuse(f"{name!r} must be written as [[{name}]] tables")
+        return value
+
+    def _texts(self, name: str) -> list[str]:
+        value = self.document.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            self._refuse(f"{name!r} must be a list of texts")
+        return value
+
+    def read_checked(self) -> Family:
+        """Return the family; InvalidDocument, whatever is wrong with the document."""
+        try:
+            return self.read()
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidDocument(f"{self.path}: a value of another form: {error}") from error
+
     def read(self) -> Family:
+        """Return the family."""
         if unknown := self.document.keys() - _TOP:
             self._refuse(f"unknown key {min(unknown)!r}")
         codes = self._codes()
@@ -299,12 +323,12 @@ class _Reader:
             languages=self._table("languages"),
             countries=self._table("countries"),
             tables=self._table("tables"),
-            dhcp=tuple(self.document.get("dhcp", ())),
+            dhcp=tuple(self._tables("dhcp")),
             packages=packages,
         )
 
     def _packages(self) -> tuple[dict[str, Any], ...]:
-        packages = list(self.document.get("package", ()))
+        packages = list(self._tables("package"))
         path = os.path.join(os.path.dirname(self.path), PACKAGES_FILE)
         if os.path.exists(path):
             packages += _load(path).get("package", ())
@@ -316,9 +340,13 @@ class _Reader:
 
     def _codes(self) -> dict[str, dict[str, Any]]:
         given = self._table("codes")
-        for name in _CODES:
+        if unknown := given.keys() - set(_CODES):
+            self._refuse(f"codes: unknown table {min(unknown)!r}")
+        for name, codes in given.items():
+            if not isinstance(codes, dict):
+                self._refuse(f"codes.{name} must be a table")
             known = _STANDARD[name].keys() | {"default"}
-            if unknown := given.get(name, {}).keys() - known:
+            if unknown := codes.keys() - known:
                 self._refuse(f"codes.{name}: {min(unknown)!r} is no standard value")
         return {**_STANDARD, **given}
 
@@ -326,13 +354,13 @@ class _Reader:
         def rules(name: str) -> Any:
             return tuple(
                 read_rule(table, f"{self.path}: {name} {number}")
-                for number, table in enumerate(self.document.get(name, ()), 1)
+                for number, table in enumerate(self._tables(name), 1)
             )
 
         return Identification(
             vendor=self._text("vendor"),
-            ouis=frozenset(self.document.get("ouis", ())),
-            words=tuple(self.document.get("words", ())),
+            ouis=frozenset(self._texts("ouis")),
+            words=tuple(self._texts("words")),
             agents=rules("agent"),
             paths=rules("path"),
             classes=rules("class"),
@@ -346,6 +374,8 @@ class _Reader:
         firmware: dict[str, list[str]] = {}
         tables = self._table("models")
         for version, names in self._table("firmware").items():
+            if not isinstance(names, str):
+                self._refuse(f"firmware {version!r} must be a text, models separated by blanks")
             for name in names.split():
                 if name not in tables:
                     self._refuse(f"firmware {version!r} is for an unknown model {name!r}")
@@ -363,9 +393,15 @@ class _Reader:
         key_slots: Mapping[str, str],
     ) -> Model:
         known = {"lines", "type", "keys", "modules", "protocol", "switchboard", "ha", "facts"}
+        if not isinstance(table, dict):
+            self._refuse(f"model {name} must be a table")
         if unknown := table.keys() - known:
             self._refuse(f"model {name}: unknown key {min(unknown)!r}")
+        if not _is_count(table.get("lines")):
+            self._refuse(f"model {name}: 'lines' must be a number from 0")
         keys = table.get("keys", {})
+        if not isinstance(keys, dict) or not all(map(_is_count, keys.values())):
+            self._refuse(f"model {name}: 'keys' must be a table of numbers")
         if unknown := keys.keys() - key_slots.keys():
             self._refuse(f"model {name}: keys of an unknown group {min(unknown)!r}")
         first = self.document.get("keys_first", 1)
@@ -374,7 +410,10 @@ class _Reader:
             for group, slot in key_slots.items()
             if keys.get(group)
         )
-        modules, module_keys = table.get("modules", (0, 0))
+        added = table.get("modules", [0, 0])
+        if not isinstance(added, list) or len(added) != 2 or not all(map(_is_count, added)):
+            self._refuse(f"model {name}: 'modules' must be two numbers: modules, keys of each")
+        modules, module_keys = added
         if modules and "module" not in key_slots:
             self._refuse(f"model {name} has modules, but 'keys' has no 'module'")
         if table.get("type", "deskphone") not in MODEL_TYPES:
@@ -396,6 +435,6 @@ class _Reader:
 
     def _files(self, name: str) -> tuple[ServedFile, ...]:
         try:
-            return tuple(ServedFile(**table) for table in self.document.get(name, ()))
+            return tuple(ServedFile(**table) for table in self._tables(name))
         except TypeError as error:
             self._refuse(f"{name}: {error}")

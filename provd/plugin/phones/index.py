@@ -39,9 +39,19 @@ class FamilyIndex:
         for recogniser in self._recognisers:
             for word in recogniser.identification.words:
                 self._by_word.setdefault(word, []).append(recogniser)
-        # Longer words first: `snom m` is to be found before `snom`.
-        words = sorted(self._by_word, key=len, reverse=True)
-        self._words = re.compile("|".join(map(re.escape, words))) if words else None
+        # Longer words first: `snom m` is to be found before `snom`. As words may overlap, the
+        # expression looks ahead; families of a word that begins another one follow those of that.
+        words = sorted(filter(None, self._by_word), key=len, reverse=True)
+        self._words = re.compile(f"(?=({'|'.join(map(re.escape, words))}))") if words else None
+        self._by_word = {
+            word: [
+                recogniser
+                for other in words
+                if word.startswith(other)
+                for recogniser in self._by_word[other]
+            ]
+            for word in words
+        }
 
     def extract(self, request: PhoneRequest) -> tuple[DeviceInfo | None, bool]:
         """Return what a request tells, and whether that leaves no doubt about the vendor.

@@ -13,7 +13,7 @@ import attrs
 
 from provd.errors import RawConfigParamError
 from provd.model.documents import shown
-from provd.plugin.phones.values import numbered, to_code
+from provd.plugin.phones.values import numbered, to_code, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -98,8 +98,8 @@ def _to_key(
     if not kind:
         raise RawConfigParamError(f"{where}.type: required")
     code = to_code(codes, kind, f"{where}.type")
-    line = str(document.get("line") or 1)
-    if not (line.isascii() and line.isdigit()):
+    line = to_number(str(document.get("line") or 1))
+    if line is None:
         raise RawConfigParamError(f"{where}.line: {shown(document['line'])} is not a number")
     value = document.get("value")
     value = "" if value is None else str(value)
@@ -109,7 +109,7 @@ def _to_key(
         number,
         str(kind),
         code,
-        int(line),
+        line,
         value,
         str(label) if label else value,
         str(pickup) if pickup and kind == "blf" else None,
@@ -127,8 +127,8 @@ def keys_of(
     """Return the keys in use, in order, and the slots that are free.
 
     An account takes the key of its number where that is among the first `line_slots` and nothing
-    else is asked for. Keys beyond the last slot, and of types that the family has no code for
-    (None), are left out and noted. RawConfigParamError for a type or a line that cannot be.
+    else is asked for. Keys beyond the last slot, and of types that phones of the family have not
+    (code False), are left out and noted. RawConfigParamError for a type or a line that cannot be.
     """
     wanted = dict(numbered(raw_config.get("funckeys") or {}, "funckeys"))
     pickup = raw_config.get("exten_pickup_call")

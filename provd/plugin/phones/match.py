@@ -175,7 +175,10 @@ def mac_of_query(query: str, name: str) -> str | None:
     """Return the MAC address in an argument of a query, None if there is none."""
     if not query:
         return None
-    values = parse_qs(query, max_num_fields=20).get(name)
+    try:
+        values = parse_qs(query, max_num_fields=20).get(name)
+    except ValueError:  # there are more
+        return None
     return to_mac(values[0]) if values else None
 
 
@@ -184,6 +187,8 @@ def read_rule(table: Mapping[str, Any], where: str) -> Rule:
     keys = {"pattern", "fixed", "needs_mac", "own_ouis", "protocols", "ignore_case"}
     if unknown := table.keys() - keys:
         raise InvalidDocument(f"{where}: unknown key {min(unknown)!r}")
+    if not isinstance(table.get("pattern", ""), str):
+        raise InvalidDocument(f"{where}: the pattern must be a text")
     flags = re.ASCII | (re.IGNORECASE if table.get("ignore_case") else 0)
     try:
         pattern = re.compile(table["pattern"], flags)

@@ -36,6 +36,8 @@ INSTALLED_DIRECTORY = os.path.join("var", "installed")
 _KEYS = frozenset(
     {"id", "version", "description", "description_fr", "models", "serves", "install", "files"}
 )
+_NODES = "abcdefghijklmnop"
+_MAX_STEPS = len(_NODES) - 1
 _FILE_KEYS = frozenset({"url", "name", "size", "sha1", "sha256", "downloader"})
 
 
@@ -43,6 +45,7 @@ def check_packages(packages: Iterable[Mapping[str, Any]], models: Iterable[str])
     """Raise InvalidDocument if a table is not sound, or names a model that does not exist."""
     known = set(models)
     seen: set[str] = set()
+    files: dict[str, Mapping[str, Any]] = {}
     for package in packages:
         where = f"package {package.get('id')!r}"
         if unknown := package.keys() - _KEYS:
@@ -55,11 +58,21 @@ def check_packages(packages: Iterable[Mapping[str, Any]], models: Iterable[str])
         seen.add(package["id"])
         if unknown := set(str(package.get("models", "")).split()) - known:
             raise InvalidDocument(f"{where} is for an unknown model {min(unknown)!r}")
+        if len(package.get("install") or ()) > _MAX_STEPS:
+            raise InvalidDocument(f"{where}: more than {_MAX_STEPS} steps to install")
         for file in package["files"]:
             if unknown := file.keys() - _FILE_KEYS:
                 raise InvalidDocument(f"{where}: unknown key {min(unknown)!r} of a file")
             if not {"size", "sha1"} <= file.keys() or not (file.get("url") or file.get("name")):
                 raise InvalidDocument(f"{where}: a file needs size, sha1, and a url or a name")
+            name = _name_of(file)
+            if files.setdefault(name, file) != file:
+                raise InvalidDocument(f"{where}: another file is called {name!r} too")
+
+
+def _name_of(file: Mapping[str, Any]) -> str:
+    """Return the name of a file in the cache."""
+    return str(file.get("name") or file["url"].rpartition("/")[2])
 
 
 def to_definitions(packages: Iterable[Mapping[str, Any]]) -> str:
@@ -70,7 +83,7 @@ def to_definitions(packages: Iterable[Mapping[str, Any]]) -> str:
     for package in packages:
         ids = []
         for file in package["files"]:
-            name = file.get("name") or file["url"].rpartition("/")[2]
+            name = _name_of(file)
             if name not in files:
                 files[name] = f"f{len(files) + 1}"
                 lines += _file_section(files[name], name, file)
@@ -79,7 +92,7 @@ def to_definitions(packages: Iterable[Mapping[str, Any]]) -> str:
         if install not in steps:
             steps[install] = f"i{len(steps) + 1}"
             lines += [f"[install_{steps[install]}]"]
-            nodes = "abcdefghijklmnop"
+            nodes = _NODES
             lines += [f"{nodes[n]}-{nodes[n + 1]}: {step}" for n, step in enumerate(install)]
             lines += [""]
         lines += [f"[pkg_{package['id']}]"]

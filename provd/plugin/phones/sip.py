@@ -8,7 +8,7 @@ import attrs
 
 from provd.errors import RawConfigParamError
 from provd.model.documents import shown
-from provd.plugin.phones.values import numbered, to_code
+from provd.plugin.phones.values import numbered, to_code, to_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,10 +101,10 @@ def is_autoprov(username: str | None) -> bool:
 
 
 def _port(value: Any, parameter: str) -> int:
-    text = str(value)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
+    port = to_number(str(value))
+    if port is None or not 1 <= port <= 65535:
         raise RawConfigParamError(f"{parameter}: {shown(value)} is not a port from 1 to 65535")
-    return int(text)
+    return port
 
 
 def find_server(
@@ -139,12 +139,22 @@ def _servers(raw_config: Mapping[str, Any], line: Mapping[str, Any], number: int
     if proxy is None:
         raise RawConfigParamError(f"sip_lines.{number}: neither proxy_ip nor sip_proxy_ip")
     backup = find("backup_proxy")
-    registrar = find("registrar")
-    if registrar is None or (registrar.host == proxy.host and not registrar.has_own_port):
-        registrar = proxy
     return Servers(
-        proxy, backup, registrar, find("backup_registrar") or backup, find("outbound_proxy")
+        proxy,
+        backup,
+        _registrar(find("registrar"), proxy) or proxy,
+        _registrar(find("backup_registrar"), backup),
+        find("outbound_proxy"),
     )
+
+
+def _registrar(registrar: Server | None, proxy: Server | None) -> Server | None:
+    """Return `registrar`; the proxy where none is given, or the same one without a port."""
+    if registrar is None:
+        return proxy
+    if proxy is not None and registrar.host == proxy.host and not registrar.has_own_port:
+        return proxy
+    return registrar
 
 
 def accounts_of(

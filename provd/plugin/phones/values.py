@@ -59,12 +59,21 @@ class Values:
         value = self.text(name)
         if value is None:
             return None
-        if value.isascii() and value.isdigit() and low <= int(value) <= high:
-            return int(value)
+        number = to_number(value)
+        if number is not None and low <= number <= high:
+            return number
         self.notes.add(
             f"{name} is left out: the phone wants {low} to {high} there, not {shown(value)}"
         )
         return None
+
+
+def to_number(text: str) -> int | None:
+    """Return the number that a text of decimal digits stands for, None for any other text.
+
+    More than 12 digits are no number that a phone knows, and Python refuses some thousands of them.
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
 def to_code(codes: Mapping[str, Any], value: object, parameter: str) -> Any:
@@ -87,14 +96,17 @@ def to_code(codes: Mapping[str, Any], value: object, parameter: str) -> Any:
 def numbered(section: Mapping[str, Any], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the members of `sip_lines` or `funckeys` in the order of their numbers, from 1.
 
-    RawConfigParamError if a key is no such number, or a member no object.
+    RawConfigParamError if a key is no such number, or the number of another one (`1` and `01`), or
+    a member no object.
     """
-    members = []
+    members: dict[int, dict[str, Any]] = {}
     for key, value in section.items():
-        number = int(key) if key.isascii() and key.isdigit() and len(key) <= 12 else 0
+        number = to_number(key)
         if not number:
             raise RawConfigParamError(f"{name}: {shown(key)} is not a number from 1")
         if not isinstance(value, dict):
             raise RawConfigParamError(f"{name}.{key}: {shown(value)} is not an object")
-        members.append((number, value))
-    yield from sorted(members, key=lambda member: member[0])
+        if number in members:
+            raise RawConfigParamError(f"{name}: {number} is there twice")
+        members[number] = value
+    yield from sorted(members.items())

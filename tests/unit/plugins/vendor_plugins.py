@@ -36,8 +36,12 @@ def parser(family):
     Its `parse(content)` returns (key, value) pairs in the order of a file. It may have `OPAQUE`,
     patterns of names of files that hold no settings, and `REPEATABLE`, keys that may come twice.
     """
-    path = os.path.join(ROOT, family, "tests", "parser.py")
-    spec = importlib.util.spec_from_file_location(f"parser_of_{family}", path)
+    return load_parser(os.path.join(ROOT, family, "tests", "parser.py"))
+
+
+def load_parser(path):
+    name = path.replace(os.sep, "_").replace(".", "_")
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -146,7 +146,7 @@ def seed(directory, count):
             "vendor": "Yealink",
             "model": "T46S",
             "version": "66.86.0.15",
-            "plugin": "provd-yealink-v86",
+            "plugin": "provd-yealink",
             "config": name,
             "configured": False,
             "description": f"desk {number * 7919 % 100_003}",
@@ -225,7 +225,7 @@ class Bench:
     @property
     def files(self):
         """The directory of the files that phones ask for."""
-        return self.state / "plugins/provd-yealink-v86/var/tftpboot"
+        return self.state / "plugins/provd-yealink/var/tftpboot"
 
     @property
     def phone_url(self):

@@ -51,7 +51,7 @@ class Writer(threading.Thread):
             "vendor": "Yealink",
             "model": "T46S",
             "version": "66.86.0.15",
-            "plugin": "provd-yealink-v86",
+            "plugin": "provd-yealink",
             "config": name,
         }
         self.post(connection, "/cfg_mgr/configs", {"config": config})

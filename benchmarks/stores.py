@@ -44,7 +44,7 @@ def device(number):
         "vendor": "Yealink",
         "model": "T46S",
         "version": "66.86.0.15",
-        "plugin": "provd-yealink-v86",
+        "plugin": "provd-yealink",
         "config": f"c{number}",
         "tenant_uuid": TENANTS[number % len(TENANTS)],
         "configured": True,

@@ -212,6 +212,7 @@ class Daemon(service.MultiService):
             base_raw_config=self._base_raw_config,
             quirk=quirk,
             unpack_limits=UnpackLimits(limits.firmware_bytes, limits.firmware_ratio),
+            preference=general.plugin_preference,
         )
         url_key = general.http_auth_strategy == "url_key"
         self._states = RenderStates(os.path.join(storage, "rendered"))

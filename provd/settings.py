@@ -37,7 +37,7 @@ import yaml
 from provd.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _EXEC_TIMEOUT = 10
 _FRONT_HTTP_PORT = 8667  # where a web server in front of the daemon listens by convention
@@ -89,6 +89,12 @@ def _parse_host(value: object) -> str:
     elif not _HOST.fullmatch(text):
         raise ValueError
     return text
+
+
+def _parse_patterns(value: object) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError
+    return [_parse_text(item) for item in value]
 
 
 def _parse_prefix(value: object) -> str | None:
@@ -262,6 +268,10 @@ class General:
     check_compat_max: bool = _key(_BOOL, True)
     plugin_server: str | None = _key(_REPOSITORY_URL.or_null("the shipped repository"), None)
     plugins_dir: str = _key(_STORAGE_PATH, "plugins")
+    plugin_preference: Sequence[str] = _key(
+        _Kind("a list of patterns", "a list of patterns of plugin ids", _parse_patterns),
+        ["provd-*"],
+    )
     install_all_plugins: bool = _key(_BOOL, False)
     tftp_enabled: bool = _key(_BOOL, True)
     tftp_listen_interface: str = _key(_INTERFACE, "0.0.0.0")  # noqa: S104  phones are not local

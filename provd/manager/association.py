@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 def associate(host: PluginHost, info: Mapping[str, Any]) -> str | None:
     """Return the id of the plugin that supports the device of `info` best, or None.
 
-    Below PROBABLE nobody is chosen. Among equals the greatest id in text order wins, so that
-    `acme-2.1` beats `acme-2.0`.
+    Below PROBABLE nobody is chosen. Of several that know the model (INCOMPLETE or better), those
+    that the operator prefers go first; then the score counts. Among equals the greatest id in text
+    order wins, so that `acme-2.1` beats `acme-2.0`.
     """
-    best: tuple[int, str] | None = None
+    best: tuple[bool, int, int, str] | None = None
     for loaded in host:
         associator = getattr(loaded.plugin, "pg_associator", None)
         if associator is None:
@@ -29,5 +30,8 @@ def associate(host: PluginHost, info: Mapping[str, Any]) -> str | None:
         except PluginError:
             continue
         if isinstance(score, int) and score >= DeviceSupport.PROBABLE:
-            best = max(best, (int(score), loaded.id)) if best else (int(score), loaded.id)
-    return best[1] if best else None
+            knows = score >= DeviceSupport.INCOMPLETE
+            rank = -host.rank(loaded.id) if knows else 0
+            candidate = (knows, rank, int(score), loaded.id)
+            best = candidate if best is None else max(best, candidate)
+    return best[-1] if best else None

@@ -15,6 +15,9 @@ from twisted.internet import defer
 from twisted.python.failure import Failure
 
 from provd.plugin.base import RequestType
+from provd.plugin.phones.index import FamilyIndex
+from provd.plugin.phones.plugin import FamilyPlugin
+from provd.plugin.vendor import to_phone_request
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -180,12 +183,41 @@ class Extraction:
         self._memo = _Memo(memo_entries)
         self._generation = host.generation
         self._extractors: dict[RequestType, list[tuple[LoadedPlugin, Any]]] = {}
+        self._families: FamilyIndex | None = None
+        self._families_first = True
+        """Whether no other plugin need be asked where our families leave no doubt."""
 
     def _refresh(self) -> None:
         if self._generation != self._host.generation:
             self._generation = self._host.generation
             self._extractors.clear()
+            self._families = None
             self._memo.clear()
+
+    def _index(self) -> FamilyIndex:
+        """Return the one table of all our families that are loaded."""
+        if self._families is None:
+            families, ranks, other_ranks = [], [], []
+            for loaded in self._host:
+                if isinstance(loaded.plugin, FamilyPlugin):
+                    families.append(loaded.plugin)
+                    ranks.append(self._host.rank(loaded.id))
+                else:
+                    other_ranks.append(self._host.rank(loaded.id))
+            self._families = FamilyIndex(families)
+            self._families_first = max(ranks, default=0) <= min(other_ranks, default=0)
+        return self._families
+
+    def _others(self, kind: RequestType) -> list[tuple[LoadedPlugin, Any]]:
+        """Return the extractors of all plugins but those of our families."""
+        extractors = self._extractors.get(kind)
+        if extractors is None:
+            extractors = self._extractors[kind] = [
+                (loaded, extractor)
+                for loaded, extractor in self._host.extractors(kind)
+                if not isinstance(loaded.plugin, FamilyPlugin)
+            ]
+        return extractors
 
     def remembered(self, kind: RequestType, request: Any) -> Info | None:
         """Return what plugins said of such a request before; shared, not to be modified."""
@@ -197,9 +229,6 @@ class Extraction:
     async def extract(self, kind: RequestType, request: Any) -> Info:
         """Return what all plugins together say of `request`; shared, not to be modified."""
         self._refresh()
-        extractors = self._extractors.get(kind)
-        if extractors is None:
-            extractors = self._extractors[kind] = self._host.extractors(kind)
         watched = request
         if kind is RequestType.HTTP:
             watched = _WatchedHttp(request, self._memo)
@@ -207,12 +236,15 @@ class Extraction:
             watched = _WatchedTftp(request, self._memo)
         self._memo.start()
         generation = self._generation
+        told, is_certain = self._index().extract(to_phone_request(kind, watched))
+        is_certain = is_certain and told is not None and self._families_first
         waiting = [
             result
-            for loaded, extractor in extractors
+            for loaded, extractor in (() if is_certain else self._others(kind))
             if (result := self._ask(loaded, extractor, watched, kind)) is not None
         ]
-        answers: list[Info] = []
+        # Ours are given first, so that they win a tie.
+        answers: list[Info] = [told] if told is not None else []
         complete = True
         for loaded, result in waiting:
             answer = result

@@ -34,34 +34,56 @@ from provd.plugin.phonebook import (
     add_xivo_phonebook_url,
     add_xivo_phonebook_url_from_format,
 )
+from provd.plugin.phones.family import Family, Model, ServedFile
+from provd.plugin.phones.keys import Key, Slot
+from provd.plugin.phones.phone import Phone
+from provd.plugin.phones.plugin import FamilyPlugin
+from provd.plugin.phones.sip import Account, Server, Servers
+from provd.plugin.phones.text import escape_xml, to_one_line
+from provd.plugin.phones.zones import Change, Zone, code_of
 from provd.plugin.templates import TemplatePluginHelper
 from provd.plugin.vendor import DeviceInfo, PhoneRequest, RenderedFile, VendorPlugin
 
 __all__ = [
+    "Account",
     "BasePgAssociator",
+    "Change",
     "DeviceInfo",
     "DeviceSupport",
+    "Family",
+    "FamilyPlugin",
     "HTTPNoListingFileService",
     "InvalidDocument",
+    "Key",
     "Markup",
+    "Model",
+    "Phone",
     "PhoneRequest",
     "Plugin",
     "RawConfigError",
     "RawConfigParamError",
     "RenderedFile",
     "RequestType",
+    "ServedFile",
+    "Server",
+    "Servers",
+    "Slot",
     "StandardPlugin",
     "TFTPFileService",
     "TFTPNullService",
     "TemplatePluginHelper",
     "TimezoneNotFoundError",
     "VendorPlugin",
+    "Zone",
     "add_wazo_phoned_user_service_url",
     "add_xivo_phonebook_url",
     "add_xivo_phonebook_url_from_format",
+    "code_of",
+    "escape_xml",
     "format_mac",
     "get_timezone_info",
     "is_normed_mac",
     "norm_mac",
+    "to_one_line",
     "week_start_on_monday",
 ]

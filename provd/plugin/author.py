@@ -15,8 +15,10 @@ from provd.errors import InvalidDocument, ProvdError
 from provd.model.addresses import norm_mac
 from provd.plugin import builder
 from provd.plugin.archive import PLUGIN_INFO
+from provd.plugin.compare import compare, lines_of, read_reasons
 from provd.plugin.files import resolve
 from provd.plugin.lint import lint, render
+from provd.plugin.phones.family import FAMILY_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,23 +34,28 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _find(directory: str, marker: str) -> list[str]:
-    """Return `directory` if it holds a file `marker`, else those directly below it that do."""
-    if os.path.isfile(os.path.join(directory, marker)):
+def _find(directory: str, *markers: str) -> list[str]:
+    """Return `directory` if it holds one of the files `markers`, else those below it that do."""
+
+    def is_marked(path: str) -> bool:
+        return any(os.path.isfile(os.path.join(path, marker)) for marker in markers)
+
+    if is_marked(directory):
         return [directory]
     with os.scandir(directory) as entries:
         found = sorted(
             entry.path
             for entry in entries
-            if not entry.name.startswith(".") and os.path.isfile(os.path.join(entry.path, marker))
+            if not entry.name.startswith(".") and is_marked(entry.path)
         )
     if not found:
-        raise InvalidDocument(f"there is no {marker} in {directory}, nor one level below")
+        names = " or ".join(markers)
+        raise InvalidDocument(f"there is no {names} in {directory}, nor one level below")
     return found
 
 
 def _build(sources: Sequence[str], dest: str) -> list[str]:
-    families = [family for source in sources for family in _find(source, builder.BUILD_FILE)]
+    families = [family for source in sources for family in _find(source, *builder.FAMILY_MARKERS)]
     declared: dict[str, str] = {}
     for family in families:
         for target in builder.read_targets(family):
@@ -88,7 +95,7 @@ def _make(source: str, dest: str) -> None:
 @contextlib.contextmanager
 def _built_plugins(directory: str) -> Iterator[list[str]]:
     """Give the plugins in a directory; those of a family are built elsewhere for the moment."""
-    if not os.path.isfile(os.path.join(directory, builder.BUILD_FILE)):
+    if not builder.is_family(directory):
         yield _find(directory, PLUGIN_INFO)
         return
     with tempfile.TemporaryDirectory(prefix="provd-plugin-") as scratch:
@@ -157,6 +164,17 @@ def _try(options: argparse.Namespace, quirk: Quirk | None) -> None:
         _say(path)
 
 
+def _compare(options: argparse.Namespace, quirk: Quirk | None) -> int:
+    reasons = read_reasons(options.reasons) if options.reasons else {}
+    result = compare(options.left, options.right, quirk, options.models)
+    result.explain(reasons)
+    for line in lines_of(result):
+        _say(line)
+    if not result.models:
+        _say("no model is known to both")
+    return 1 if result.open() or not result.models else 0
+
+
 def _show(files: Mapping[str, bytes]) -> None:
     out = sys.stdout.buffer
     for number, (name, content) in enumerate(files.items()):
@@ -177,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
         "sources",
         nargs="+",
         metavar="SRC",
-        help=f"a family (a directory with a {builder.BUILD_FILE}), or a directory of families",
+        help=f"a family (a directory with a {FAMILY_FILE}), or a directory of families",
     )
     command.add_argument("--dest", default="build/plugins", help="default: %(default)s")
 
@@ -231,6 +249,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--output", metavar="DIR", default="-", help="where files go; - is the standard output"
     )
+    command = commands.add_parser(
+        "compare", help="compare what plugins write for the same phones, setting by setting"
+    )
+    command.add_argument("left", metavar="A", help="a built plugin, or a directory of them")
+    command.add_argument("right", metavar="B", help="the same; each model that both know counts")
+    command.add_argument("--models", default="*", metavar="PATTERN", help="only these models")
+    command.add_argument(
+        "--reasons",
+        metavar="FILE",
+        help="TOML: [deliberate] patterns of keys (# for a number) and why they differ",
+    )
     return parser
 
 
@@ -255,6 +284,8 @@ def main(argv: Sequence[str] | None = None, *, quirk: Quirk | None = None) -> in
                 return _lint(options.directories, quirk)
             case "try":
                 _try(options, quirk)
+            case "compare":
+                return _compare(options, quirk)
     except (ProvdError, OSError) as exc:
         sys.stderr.write(f"provd-plugin: {exc}\n")
         return 1

@@ -11,6 +11,10 @@ A family is a directory with a `build.toml`, which lists the plugins made from i
     ouis = ["00:11:22"]
     options = { 66 = "{base_url}" }
 
+A family of phones that is described by a `family.toml` (see `provd.plugin.phones.family`) needs
+none: its one plugin is made of that file, `format.py` and `templates/`; `entry.py`, `plugin-info`
+and the definitions of packages are written here.
+
 All results are the same, byte for byte, whenever and wherever they are made.
 """
 
@@ -40,6 +44,8 @@ from provd.plugin.archive import (
     extract_plugin,
     read_plugin_info,
 )
+from provd.plugin.phones.family import FAMILY_FILE, Family, read_family
+from provd.plugin.phones.packages import to_definitions
 from provd.plugin.templates import write_file
 
 if TYPE_CHECKING:
@@ -48,11 +54,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BUILD_FILE = "build.toml"
+FAMILY_MARKERS = (BUILD_FILE, FAMILY_FILE)
 INDEX_FILE = "plugins.db"
 DHCP_KEY = "dhcp"
 ARCHIVE_SUFFIX = ".tar.bz2"
 STANDARD_DIRECTORIES = ("var", "var/cache", "var/installed", "var/templates", "var/tftpboot")
 
+_ENTRY = '''"""Loads the family of phones that family.toml describes."""
+
+execfile_("format.py", globals())  # the host gives it
+'''
 _SKIPPED_DIRECTORIES = frozenset({"__pycache__", "tests"})
 _SKIPPED_SUFFIXES = (".pyc", "~")
 
@@ -65,10 +76,23 @@ class Target:
     sources: tuple[str, ...]
     dhcp: tuple[dict[str, Any], ...] = ()
     """Rules for DHCP servers; those who make configurations of them check their content."""
+    family: Family | None = None
+    """The phones that `family.toml` describes, if that is what declares the plugin."""
+
+
+def is_family(directory: str) -> bool:
+    """Tell whether a directory holds the sources of plugins."""
+    return any(os.path.isfile(os.path.join(directory, name)) for name in FAMILY_MARKERS)
 
 
 def read_targets(family_dir: str) -> list[Target]:
-    """Return what the family's `build.toml` declares; raises InvalidDocument if it is not sound."""
+    """Return the plugins that a family declares; raises InvalidDocument if that is not sound."""
+    path = os.path.join(family_dir, FAMILY_FILE)
+    if os.path.isfile(path):
+        family = read_family(path)
+        with _located(path):
+            check_plugin_id(family.id)
+        return [Target(family.id, (family_dir,), family.dhcp, family)]
     path = os.path.join(family_dir, BUILD_FILE)
 
     def refuse(reason: str) -> NoReturn:
@@ -132,7 +156,7 @@ def build(family_dir: str, dest: str) -> list[str]:
     """Build all plugins of a family as `<dest>/<plugin id>`, replacing what is there.
 
     Returns their directories. Tests, caches, editors' backups and hidden files are left out.
-    Raises InvalidDocument where `build.toml`, a `plugin-info` or a source file is not sound.
+    Raises InvalidDocument where a declaration, a `plugin-info` or a source file is not sound.
     """
     os.makedirs(dest, exist_ok=True)
     built = []
@@ -145,14 +169,29 @@ def build(family_dir: str, dest: str) -> list[str]:
                 _copy_tree(source, directory)
             for name in STANDARD_DIRECTORIES:
                 _make_directory(os.path.join(directory, name))
+            if target.family is not None:
+                _write_family(target.family, directory)
             _check_built(target.plugin_id, directory)
-            if target.dhcp:
+            if target.dhcp and target.family is None:
                 _add_to_info(directory, DHCP_KEY, target.dhcp)
             if os.path.lexists(final):
                 shutil.rmtree(final)
             os.rename(directory, final)
         built.append(final)
     return built
+
+
+def _write_family(family: Family, directory: str) -> None:
+    """Write what follows from `family.toml`: entry.py, plugin-info, definitions of packages."""
+    path = os.path.join(directory, "entry.py")
+    if not os.path.exists(path):
+        write_file(path, _ENTRY.encode())
+    info = json.dumps(family.plugin_info(), ensure_ascii=False, indent=2)
+    write_file(os.path.join(directory, PLUGIN_INFO), f"{info}\n".encode())
+    if family.packages:
+        _make_directory(os.path.join(directory, "pkgs"))
+        path = os.path.join(directory, "pkgs", "pkgs.db")
+        write_file(path, to_definitions(family.packages).encode())
 
 
 def _check_built(plugin_id: str, directory: str) -> None:

@@ -12,6 +12,7 @@ dictionary that holds `execfile_`, no import.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import hashlib
 import inspect
 import json
@@ -27,10 +28,11 @@ from provd.errors import PluginError, PluginLoadError, PluginNotInstalled, Plugi
 from provd.plugin import templates, unpack
 from provd.plugin.base import AbstractPlugin, Plugin, RequestType
 from provd.plugin.localization import localize
+from provd.plugin.phones.plugin import FamilyPlugin
 from provd.plugin.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 logger = logging.getLogger(__name__)
@@ -148,6 +150,9 @@ class LoadedPlugin:
         now = time.monotonic()
         if now >= self._stamp_until:
             self._stamp = f"{self.code_digest}:{_template_stamp(self.directory)}"
+            if isinstance(self.plugin, FamilyPlugin):
+                # Their files point to the firmware that is installed.
+                self._stamp += f":{','.join(self.plugin.installed.ids())}"
             self._stamp_until = now + _STAMP_SECONDS
         return self._stamp
 
@@ -217,7 +222,10 @@ class PluginHost:
         base_raw_config: dict[str, Any],
         quirk: Callable[[str, str, str, dict[str, Any]], None] | None = None,
         unpack_limits: unpack.UnpackLimits = unpack.DEFAULT_LIMITS,
+        preference: Sequence[str] = (),
     ) -> None:
+        """`preference` are patterns of plugin ids, those that operators want first."""
+        self._preference = tuple(preference)
         self._unpack_limits = unpack_limits
         self.plugins_dir = os.path.abspath(plugins_dir)
         self.app: Any = None
@@ -252,6 +260,13 @@ class PluginHost:
 
     def __len__(self) -> int:
         return len(self._loaded)
+
+    def rank(self, plugin_id: str) -> int:
+        """Return how far down the operator's preference a plugin is, 0 for the first."""
+        for rank, pattern in enumerate(self._preference):
+            if fnmatch.fnmatchcase(plugin_id, pattern):
+                return rank
+        return len(self._preference)
 
     def attach(self, observer: Any) -> None:
         """Tell `observer.pg_load(id)` and `.pg_unload(id)`; it is weakly referenced."""

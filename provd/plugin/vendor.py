@@ -40,6 +40,8 @@ class PhoneRequest:
     path: str = ""
     """HTTP path (percent-encoded, leading slash) or TFTP file name; empty for DHCP."""
     user_agent: str | None = None
+    query: str = ""
+    """What follows the question mark of an HTTP request, percent-encoded."""
     options: Mapping[int, str] = attrs.field(factory=dict)
     """DHCP options, one character a byte; empty for the other protocols."""
     mac: str | None = None
@@ -111,6 +113,28 @@ def _repeated(text: str, values: tuple[str, ...]) -> markupsafe.Markup:
     return markupsafe.Markup("".join([value.join(parts) for value in values]))  # noqa: S704
 
 
+def to_phone_request(kind: RequestType, request: Any) -> PhoneRequest:
+    """Return a request as our plugins see it; the host's request objects remember that."""
+    parsed: PhoneRequest | None = getattr(request, "phone_request", None)
+    if parsed is not None:
+        return parsed
+    if kind is RequestType.HTTP:
+        agent = request.getHeader(b"User-Agent")
+        parsed = PhoneRequest(
+            kind,
+            path=request.path.decode("latin-1"),
+            query=request.uri.partition(b"?")[2].decode("latin-1"),
+            user_agent=None if agent is None else agent.decode("latin-1"),
+        )
+    elif kind is RequestType.TFTP:
+        parsed = PhoneRequest(kind, path=request["packet"]["filename"].decode("latin-1"))
+    else:
+        parsed = PhoneRequest(kind, options=request.get("options", {}), mac=request.get("mac"))
+    with contextlib.suppress(AttributeError):
+        request.phone_request = parsed
+    return parsed
+
+
 class _Extractor:
     """Presents a request of one protocol to `VendorPlugin.extract`."""
 
@@ -119,28 +143,7 @@ class _Extractor:
         self._kind = kind
 
     def extract(self, request: Any, request_type: Any) -> defer.Deferred[Any]:  # noqa: ARG002
-        return defer.succeed(self._plugin.extract(self._parse(request)))
-
-    def _parse(self, request: Any) -> PhoneRequest:
-        """Return the request as our plugins see it; the host's request objects remember that."""
-        parsed: PhoneRequest | None = getattr(request, "phone_request", None)
-        if parsed is None:
-            parsed = self._parse_anew(request)
-            with contextlib.suppress(AttributeError):
-                request.phone_request = parsed
-        return parsed
-
-    def _parse_anew(self, request: Any) -> PhoneRequest:
-        if self._kind is RequestType.HTTP:
-            agent = request.getHeader(b"User-Agent")
-            return PhoneRequest(
-                self._kind,
-                path=request.path.decode("latin-1"),
-                user_agent=None if agent is None else agent.decode("latin-1"),
-            )
-        if self._kind is RequestType.TFTP:
-            return PhoneRequest(self._kind, path=request["packet"]["filename"].decode("latin-1"))
-        return PhoneRequest(self._kind, options=request.get("options", {}), mac=request.get("mac"))
+        return defer.succeed(self._plugin.extract(to_phone_request(self._kind, request)))
 
 
 class _Associator(BasePgAssociator):

@@ -13,7 +13,7 @@ from harness import Daemon, http_request
 
 from tests.mongo_server import MongoServer
 
-PLUGIN = "provd-yealink-v86"
+PLUGIN = "provd-yealink"
 AWAY = (OSError, http.client.HTTPException)
 
 

@@ -804,7 +804,7 @@ def old_installation(tmp_path):
         configs / "c1": {"id": "c1", "parent_ids": ["base"], "raw_config": {"sip_lines": {"1": line}}},
         configs / "autoprov": {"id": "autoprov", "parent_ids": ["base"], "role": "autocreate",
                                "raw_config": {"sip_lines": {"1": {**line, "username": "autoprov"}}}},
-        devices / "d1": {"id": "d1", "mac": KNOWN, "plugin": "provd-yealink-v86", "config": "c1",
+        devices / "d1": {"id": "d1", "mac": KNOWN, "plugin": "provd-yealink", "config": "c1",
                          "vendor": "Yealink", "model": "T46S", "ip": "127.0.0.2"},
         devices / "d2": {"id": "another", "mac": "00:15:65:10:00:02", "configured": True},
     }  # fmt: skip

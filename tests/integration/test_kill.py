@@ -57,7 +57,7 @@ class Writer(threading.Thread):
             },
         }  # fmt: skip
         device = {
-            "id": device_id, "mac": mac, "plugin": "provd-yealink-v86", "config": device_id,
+            "id": device_id, "mac": mac, "plugin": "provd-yealink", "config": device_id,
             "vendor": "Yealink", "model": "T46S", "description": f"change {count}",
         }  # fmt: skip
         match source.randrange(10):
@@ -142,9 +142,7 @@ def check_files(daemon):
         if username is None:
             assert "account.1.user_name = user" not in answer.text, (device, answer)
             continue
-        if (
-            device["plugin"] == "provd-yealink-v86"
-        ):  # the stranger's plugin: others are not in reach
+        if device["plugin"] == "provd-yealink":  # the stranger's plugin: others are not in reach
             assert answer.status == 200, (device, answer)
             assert f"account.1.user_name = {username}\n" in answer.text, (device, username)
             checked += 1

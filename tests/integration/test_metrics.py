@@ -46,7 +46,7 @@ def test_numbers_follow_what_happens_and_the_dashboard_knows_only_real_ones(
     assert found["provd_render_seconds_count",] >= 1
     assert found["provd_identify_seconds_count",] >= 1
     assert found["provd_store_write_seconds_count",] >= 1
-    assert found["provd_plugin_calls_total", ("plugin", "provd-yealink-v86")] > 0
+    assert found["provd_plugin_calls_total", ("plugin", "provd-yealink")] > 0
     assert {labels[0][1] for name, *labels in found if name == "provd_devices"} == {
         "configured",
         "not_configured",

@@ -14,7 +14,7 @@ from harness import MEDIA_TYPE, REPOSITORY, Daemon, free_port
 
 from tests.integration import workshop
 
-YEALINK = "provd-yealink-v86"
+YEALINK = "provd-yealink"
 MAC = "00:15:65:12:34:56"
 
 

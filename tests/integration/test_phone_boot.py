@@ -40,7 +40,7 @@ def test_a_t46s_that_was_never_seen_gets_device_config_and_file(daemon):
     assert device["model"] == "T46S"
     assert device["version"] == "66.86.0.15"
     assert device["ip"] == "127.0.0.21"
-    assert device["plugin"] == "provd-yealink-v86"
+    assert device["plugin"] == "provd-yealink"
     assert device["config"].startswith("autoprov")
     assert device["configured"] is True
     assert device["added"] == "auto"

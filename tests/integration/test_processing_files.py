@@ -64,7 +64,7 @@ def test_an_own_retriever_decides_which_phones_are_known(make_daemon, tmp_path):
     daemon = make_daemon(settings=settings_for(tmp_path, retriever=ONLY_KNOWN)).start()
     assert boot(daemon, "00:15:65:aa:00:01", "127.0.0.21").status == 404
     assert daemon.devices() == []
-    device = {"mac": "00:15:65:aa:00:01", "plugin": "provd-yealink-v86", "config": "autoprov"}
+    device = {"mac": "00:15:65:aa:00:01", "plugin": "provd-yealink", "config": "autoprov"}
     assert daemon.post("/dev_mgr/devices", {"device": device}).status == 201
     served = boot(daemon, "00:15:65:aa:00:01", "127.0.0.21")
     assert served.status == 200

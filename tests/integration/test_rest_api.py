@@ -19,7 +19,7 @@ CORS = {
     "access-control-expose-headers": "Location",
 }
 TEXT = re.compile(r"text/plain; ?charset=(ascii|utf-8)")
-PLUGIN = "provd-yealink-v86"
+PLUGIN = "provd-yealink"
 
 ENTRY_POINTS = {
     "": [

@@ -472,7 +472,7 @@ def test_a_new_key_gives_the_devices_of_its_tenant_new_files_and_no_others(make_
             "mac": f"00:15:65:00:00:0{number}",
             "vendor": "Yealink",
             "model": "T46S",
-            "plugin": "provd-yealink-v86",
+            "plugin": "provd-yealink",
             "config": "keyed",
         }
         headers = {"Wazo-Tenant": tenant}

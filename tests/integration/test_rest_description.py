@@ -12,7 +12,7 @@ VARIABLE = re.compile(r"{(\w+)}")
 FILLED = {
     "device_id": "described",
     "config_id": "base",
-    "plugin_id": "provd-yealink-v86",
+    "plugin_id": "provd-yealink",
     "param_id": "NAT",
     "operation_id": "1",
     "job_id": "1",

@@ -12,7 +12,7 @@ from harness import MEDIA_TYPE, http_request
 
 A = "aaaaaaaa-0000-4000-8000-00000000000a"
 B = "bbbbbbbb-0000-4000-8000-00000000000b"
-PLUGIN = "provd-yealink-v86"
+PLUGIN = "provd-yealink"
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ def test_a_preview_tells_why_there_would_be_nothing(daemon):
         ({"id": "pv-a", "mac": "00:15:65:00:00:01"}, "the device has no plugin"),
         ({"id": "pv-b", "plugin": "away"}, "plugin away is not loaded"),
         (
-            {"id": "pv-c", "plugin": "provd-yealink-v86", "config": "none"},
+            {"id": "pv-c", "plugin": "provd-yealink", "config": "none"},
             "it has no config, or an unknown one",
         ),
     ):
@@ -166,7 +166,7 @@ def test_a_preview_tells_what_the_plugin_says_against_it(daemon):
         "raw_config": {"sip_lines": {"1": {"username": "u"}}},
     }
     assert daemon.post("/cfg_mgr/configs", {"config": config}).status == 201
-    device = {"id": "pv-d", "plugin": "provd-yealink-v86", "config": "pv-bad", "model": "T46S"}
+    device = {"id": "pv-d", "plugin": "provd-yealink", "config": "pv-bad", "model": "T46S"}
     assert daemon.post("/dev_mgr/devices", {"device": device}).status == 201
     shown = preview(daemon, "pv-d")
     assert shown["configured"] is False

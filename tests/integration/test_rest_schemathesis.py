@@ -204,7 +204,7 @@ def test_the_daemon_serves_phones_as_before(run, stocked):
     config = {"id": "after", "parent_ids": [], "raw_config": {"X_after": "yes"}}
     assert stocked.post("/cfg_mgr/configs", {"config": config}).status == 201
     device = {"id": "after", "mac": "00:15:65:ab:cd:ef", "config": "after"}
-    device["plugin"] = "provd-yealink-v86"
+    device["plugin"] = "provd-yealink"
     assert stocked.post("/dev_mgr/devices", {"device": device}).status == 201
     answer = stocked.phone("/001565abcdef.cfg", PHONE)
     assert answer.status == 200, answer

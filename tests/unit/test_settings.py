@@ -396,7 +396,7 @@ def test_every_kind_accepts_or_refuses_any_value_but_never_fails_otherwise(value
                     kept = entry.kind.parse(value)
                 except (TypeError, ValueError):
                     continue
-                assert isinstance(kept, bool | int | float | str | None)
+                assert isinstance(kept, bool | int | float | str | list | None)
             elif entry is not None:
                 walk(entry)
 

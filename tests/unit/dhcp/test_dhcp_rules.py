@@ -17,6 +17,7 @@ from provd.dhcp.rules import (
     rules_of,
 )
 from provd.errors import InvalidDocument
+from provd.plugin.phones.family import read_family
 
 ROOT = Path(__file__).parents[3]
 RULE = {"name": "acme", "ouis": ["00:11:22"], "options": {"66": "{base_url}"}}
@@ -132,7 +133,11 @@ def test_names_are_unique_over_all_vendors():
 
 
 @pytest.mark.parametrize(
-    "path", sorted(ROOT.glob("plugins/*/build.toml")), ids=lambda p: p.parent.name
+    "path",
+    sorted(
+        path for name in ("build.toml", "family.toml") for path in ROOT.glob(f"plugins/*/{name}")
+    ),
+    ids=lambda path: path.parent.name,
 )
 def test_our_plugins_say_what_is_known_of_their_vendor(path):
     rules = parse_rules(tomllib.loads(path.read_text()).get("dhcp", []))
@@ -141,7 +146,6 @@ def test_our_plugins_say_what_is_known_of_their_vendor(path):
 
 
 def test_our_yealink_plugin_leaves_out_none_of_its_addresses():
-    namespace = {"__name__": "tables"}
-    exec((ROOT / "plugins/yealink/common/tables.py").read_text(), namespace)
+    family = read_family(str(ROOT / "plugins/yealink/family.toml"))
     (rule,) = TABLE["yealink"]
-    assert set(rule.ouis) == namespace["OUIS"]
+    assert set(rule.ouis) == family.identification.ouis

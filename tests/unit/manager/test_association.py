@@ -13,8 +13,12 @@ from provd.manager.association import associate
 class Host:
     """Just enough of a host: plugins with a fixed score, an error, or no associator."""
 
-    def __init__(self, scores):
+    def __init__(self, scores, first=()):
         self.scores = scores
+        self.first = first
+
+    def rank(self, plugin_id):
+        return 0 if plugin_id in self.first else 1
 
     def __iter__(self):
         for plugin_id, score in self.scores:
@@ -46,3 +50,16 @@ def test_the_choice_is_the_greatest_id_of_the_best_score_from_300(scores):
 def test_plain_text_order_decides_not_numbers(order):
     scores = [("acme-9", 500), ("acme-10", 500)][::order]
     assert associate(Host(scores), {}) == "acme-9"
+
+
+@pytest.mark.parametrize(
+    ("scores", "chosen"),
+    [
+        ([("ours", 410), ("theirs", 600)], "ours"),  # both know the model
+        ([("ours", 310), ("theirs", 600)], "theirs"),  # ours does not
+        ([("ours", 310), ("theirs", 305)], "ours"),
+        ([("ours", 0), ("theirs", 300)], "theirs"),
+    ],
+)
+def test_a_preferred_plugin_wins_where_it_knows_the_model(scores, chosen):
+    assert associate(Host(scores, first=("ours",)), {}) == chosen

@@ -453,7 +453,7 @@ def test_states_of_earlier_versions_are_removed(states, log):
 def test_ten_thousand_states_are_read_in_a_moment(states, log):
     device = {"mac": "00:15:65:00:1d:e9", "vendor": "Yealink", "model": "T46S", "ip": "10.0.0.1"}
     for number in range(10_000):
-        files = (f"/var/lib/provd/plugins/provd-yealink-v86/var/tftpboot/{number:012}.cfg",)
+        files = (f"/var/lib/provd/plugins/provd-yealink/var/tftpboot/{number:012}.cfg",)
         states.save(RenderState({**device, "id": f"d{number}"}, "k" * 40, True, "p", files))
     restarted = again(log)
     started = time.thread_time()

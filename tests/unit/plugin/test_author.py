@@ -72,10 +72,10 @@ def test_package_takes_single_plugins_too(place, capsys):
     ("arguments", "reason"),
     [
         (["build", "nowhere"], "No such file"),
-        (["build", "plugins/acme/v1"], "there is no build.toml in plugins/acme/v1"),
+        (["build", "plugins/acme/v1"], "there is no build.toml or family.toml in plugins/acme/v1"),
         (["package", "plugins"], "there is no plugin-info in plugins"),
         (["index", "nowhere"], "No such file"),
-        (["make", "plugins/acme/v1"], "there is no build.toml"),
+        (["make", "plugins/acme/v1"], "there is no build.toml or family.toml"),
     ],
 )
 def test_failure_is_one_line_that_says_why(arguments, reason, place, capsys):

@@ -456,3 +456,127 @@ def test_rules_may_not_be_in_both_files(tmp_path):
     family = write(tmp_path / "acme", {**FAMILY, **spoilt})
     with pytest.raises(InvalidDocument, match=r"is in build\.toml too"):
         build(family, str(tmp_path / "build"))
+
+
+# Families of phones
+
+PHONES = """
+id = "provd-birch"
+version = "1.2"
+vendor = "Birch"
+description = "Birch"
+description_fr = "Birche"
+
+[models]
+B2 = { lines = 2 }
+B9 = { lines = 1, type = "dect", facts = { multicell = false } }
+
+[firmware]
+"1.0" = "B2"
+"2.0" = "B2"
+
+[[files]]
+name = "{mac}.cfg"
+template = "base.tpl"
+
+[[dhcp]]
+name = "birch"
+vendor_class = { exact = ["birch"] }
+options = { 66 = "{base_url}" }
+"""
+PACKAGE = """
+[[package]]
+id = "B2-fw"
+version = "2.0"
+description = "Firmware of B2"
+models = "B2"
+serves = "b2.rom"
+files = [{ url = "https://files.example.org/b2.rom", size = 3, sha1 = "00" }]
+"""
+
+
+@pytest.fixture
+def phones(tmp_path):
+    """A family of phones that may be spoilt."""
+    files = {
+        "family.toml": PHONES.encode(),
+        "format.py": b"x = 1\n",
+        "templates/base.tpl": b"base",
+        "tests/parser.py": b"not shipped",
+    }
+    write(tmp_path / "birch", files)
+    return tmp_path / "birch"
+
+
+def test_family_of_phones_is_one_plugin_with_entry_and_plugin_info_written(phones, tmp_path):
+    [target] = read_targets(str(phones))
+    assert (target.plugin_id, target.sources) == ("provd-birch", (str(phones),))
+    assert build(str(phones), str(tmp_path / "out")) == [str(tmp_path / "out/provd-birch")]
+    built = tree(tmp_path / "out/provd-birch")
+    assert set(built) == {
+        "entry.py",
+        "family.toml",
+        "format.py",
+        "plugin-info",
+        "templates",
+        "templates/base.tpl",
+        "var",
+        "var/cache",
+        "var/installed",
+        "var/templates",
+        "var/tftpboot",
+    }
+    assert b'execfile_("format.py", globals())' in built["entry.py"]
+    described = parse_info(built["plugin-info"])
+    assert described["version"] == "1.2"
+    assert described["description_fr"] == "Birche"
+    assert set(described["capabilities"]) == {
+        "Birch, B2, 1.0",
+        "Birch, B2, 2.0",
+        "Birch, B9, -",
+    }
+    assert described["capabilities"]["Birch, B2, 1.0"]["lines"] == 2
+    assert described["capabilities"]["Birch, B9, -"]["multicell"] is False
+    assert [rule["name"] for rule in described["dhcp"]] == ["birch"]
+
+
+def test_family_is_the_same_bytes_wherever_it_is_built(phones, tmp_path):
+    build(str(phones), str(tmp_path / "one"))
+    build(str(phones), str(tmp_path / "two"))
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_entry_of_a_family_itself_is_kept(phones, tmp_path):
+    write(phones, {"entry.py": b"mine = 1\n"})
+    build(str(phones), str(tmp_path / "out"))
+    assert (tmp_path / "out/provd-birch/entry.py").read_bytes() == b"mine = 1\n"
+
+
+@pytest.mark.parametrize("name", ["family.toml", "packages.toml"])
+def test_packages_of_a_family_become_definitions(phones, tmp_path, name):
+    path = phones / name
+    path.write_text((path.read_text() if path.exists() else "") + PACKAGE)
+    build(str(phones), str(tmp_path / "out"))
+    definitions = (tmp_path / "out/provd-birch/pkgs/pkgs.db").read_text()
+    assert "[pkg_B2-fw]\nversion: 2.0\ndescription: Firmware of B2\n" in definitions
+    assert "url: https://files.example.org/b2.rom\nfilename: b2.rom\nsize: 3\n" in definitions
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('id = "provd-birch"', 'id = "../x"', "family.toml: "),
+        ('id = "provd-birch"', "", "'id' must be a text"),
+        ('version = "1.2"', "version = 2", "'version' must be a text"),
+        ("[models]", "[odd]", "unknown key 'odd'"),
+        ("[models]", "[models", "family.toml: "),
+    ],
+)
+def test_family_that_is_not_sound_is_refused_with_its_path(phones, tmp_path, old, new, reason):
+    path = phones / "family.toml"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises((InvalidDocument, InvalidId)) as caught:
+        build(str(phones), str(tmp_path / "out"))
+    assert str(path) in str(caught.value)
+    assert reason in str(caught.value)
+    assert not list((tmp_path / "out").iterdir())

@@ -1,6 +1,4 @@
 import copy
-import itertools
-import json
 import os
 import string
 
@@ -10,10 +8,15 @@ from hypothesis import strategies as st
 
 from provd.errors import InvalidDocument, PluginLoadError
 from provd.plugin.api import DeviceSupport, PhoneRequest, RequestType
+from provd.plugin.host import PluginHost
+from provd.plugin.phones.family import read_family
 from tests.unit.plugins import vendor_plugins
-from tests.unit.plugins.vendor_plugins import parse_yealink, read_json
+from tests.unit.plugins.vendor_plugins import read_json
 
 FAMILY = os.path.join(vendor_plugins.ROOT, "yealink")
+PLUGIN_ID = "provd-yealink"
+MODELS = read_family(os.path.join(FAMILY, "family.toml")).models
+parser = vendor_plugins.parser("yealink")
 GENERATIONS = (73, 80, 81, 82, 83, 84, 85, 86, 87)
 DEVICE = {
     "id": "d1",
@@ -39,35 +42,19 @@ RAW_CONFIG = {
 }
 
 
-def plugin_id(generation):
-    return f"provd-yealink-v{generation}"
-
-
 @pytest.fixture
 def plugin(load_plugin):
-    return load_plugin(plugin_id(86))
-
-
-@pytest.fixture
-def all_plugins(load_plugin):
-    return {plugin_id(generation): load_plugin(plugin_id(generation)) for generation in GENERATIONS}
+    return load_plugin(PLUGIN_ID)
 
 
 def settings_of(plugin, device=None, **changes):
     """Return what a phone would be set to, and refuse keys that are written twice."""
     raw_config = {**RAW_CONFIG, **changes}
     content = next(iter(plugin.render({**DEVICE, **(device or {})}, raw_config))).content
-    pairs = parse_yealink(content)
-    keys = [key for key, _ in pairs]
-    repeatable = {"static.security.user_password", "static.trusted_certificates.url"}
-    assert {key for key in keys if keys.count(key) > 1} <= repeatable
+    pairs = parser.parse(content)
+    once = [key for key, _ in pairs if key not in parser.REPEATABLE]
+    assert len(once) == len(set(once))
     return dict(pairs)
-
-
-def chosen(plugins, **info):
-    """Return the plugin that the daemon would choose: the best score, then the greatest id."""
-    score, best = max((plugin.associate(info), name) for name, plugin in plugins.items())
-    return best if score >= DeviceSupport.PROBABLE else None
 
 
 # Identification
@@ -98,79 +85,91 @@ def test_request_is_recognised(plugin, sample):
     mac=st.none() | st.text(),
     kind=st.sampled_from(RequestType),
 )
-def test_no_request_makes_the_extractor_fail(yealink_86, agent, path, vendor_class, mac, kind):
-    info = yealink_86.extract(
+def test_no_request_makes_the_extractor_fail(loaded_once, agent, path, vendor_class, mac, kind):
+    info = loaded_once.extract(
         PhoneRequest(kind, path=path, user_agent=agent, options={60: vendor_class}, mac=mac)
     )
     assert info is None or info["vendor"] == "Yealink"
 
 
 @pytest.fixture(scope="module")
-def yealink_86(built_plugins):
-    from provd.plugin.host import PluginHost
-
+def loaded_once(built_plugins):
     host = PluginHost(
         built_plugins,
         general_config={},
         plugin_config={},
         base_raw_config=vendor_plugins.BASE_RAW_CONFIG,
     )
-    yield host.load(plugin_id(86)).plugin
+    yield host.load(PLUGIN_ID).plugin
     host.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("y000000000066.cfg", "T46S"),
+        ("y000000000044.cfg", None),  # that of T23G and of T23P
+        ("y000000000999.cfg", None),
+    ],
+)
+def test_number_of_a_common_file_tells_the_model_that_alone_asks_for_it(plugin, path, model):
+    info = plugin.extract(PhoneRequest(RequestType.TFTP, path=path))
+    assert info["vendor"] == "Yealink"
+    assert info.get("model") == model
 
 
 # Association
 
 
-def test_phone_that_runs_the_firmware_of_a_generation_gets_that_plugin(all_plugins):
-    for generation in GENERATIONS:
-        name = plugin_id(generation)
-        for capability in read_json(FAMILY, f"v{generation}", "plugin-info")["capabilities"]:
-            vendor, model, version = capability.split(", ")
-            info = {"vendor": vendor, "model": model, "version": version}
-            assert all_plugins[name].associate(info) == DeviceSupport.EXACT, capability
-            assert chosen(all_plugins, **info) == name, capability
+def score_of(plugin, model, version):
+    return plugin.associate({"vendor": "Yealink", "model": model, "version": version})
+
+
+def test_every_firmware_that_is_made_for_a_model_is_supported_exactly(plugin):
+    pairs = [(name, version) for name, model in MODELS.items() for version in model.firmware]
+    assert len(pairs) > 100
+    for name, version in pairs:
+        assert score_of(plugin, name, version) == DeviceSupport.EXACT, (name, version)
 
 
 @pytest.mark.parametrize(
-    ("model", "version", "generation"),
+    ("model", "nearer", "farther"),
     [
-        ("T46S", "66.86.0.999", 86),
-        ("T28P", "2.70.0.140", 73),  # older than all
-        ("T46G", "28.72.0.1", 80),  # not made for this model before 80
-        ("W52P", "25.30.0.2", 73),
-        ("W60B", "77.84.0.10", 85),  # 83 and 85 are as near: the newer
-        ("CP960", "73.82.0.1", 83),  # 83 is nearer than 80
-        ("CP920", "78.82.0.1", 81),  # 81 is nearer than 84
-        ("T58W", "58.99.0.1", 87),  # newer than all
-        ("T46S", None, 86),  # the newest that is made for it
-        ("T38G", "38.70.0.125", 73),
-        ("VP59", "91.85.0.1", 86),
-        ("T99X", "200.88.0.1", 87),  # not known: the newest
-        (None, None, 87),
+        ("T46S", "66.86.0.16", "66.86.2.15"),  # build before patch
+        ("T46S", "66.86.2.15", "66.87.0.15"),  # patch before generation
+        ("T46S", "66.87.0.15", "66.92.0.15"),
+        ("T46S", "66.99.0.15", "67.86.0.15"),  # the same hardware before another one
+        ("T28P", "2.72.0.50", "2.70.0.140"),
+        ("CP960", "73.82.0.1", "73.75.0.1"),
+        ("T46S", None, "66.86.0.16"),  # nothing against it
     ],
 )
-def test_nearest_generation_made_for_the_model_wins(all_plugins, model, version, generation):
-    found = chosen(all_plugins, vendor="Yealink", model=model, version=version)
-    assert found == plugin_id(generation)
+def test_known_model_scores_by_how_near_its_firmware_is_to_one_made_for_it(
+    plugin, model, nearer, farther
+):
+    assert score_of(plugin, model, nearer) <= DeviceSupport.COMPLETE
+    assert score_of(plugin, model, nearer) > score_of(plugin, model, farther)
+    assert score_of(plugin, model, farther) > DeviceSupport.INCOMPLETE
 
 
-def test_any_installed_generation_is_better_than_none_for_a_yealink_phone(plugin):
-    info = {"vendor": "Yealink", "model": "T28P", "version": "2.73.0.50"}
-    assert plugin.associate(info) == DeviceSupport.PROBABLE
-
-
-def test_scores_order_exact_over_complete_over_incomplete_over_probable(load_plugin):
-    plugin = load_plugin(plugin_id(73))
-
-    def score(model, version):
-        return plugin.associate({"vendor": "Yealink", "model": model, "version": version})
-
-    assert score("T28P", "2.73.0.1") == DeviceSupport.EXACT
-    assert score("T28P", None) == DeviceSupport.COMPLETE
-    assert DeviceSupport.INCOMPLETE < score("T28P", "2.99.0.1") < DeviceSupport.COMPLETE
-    assert score("T38G", "38.73.0.1") == DeviceSupport.INCOMPLETE
-    assert DeviceSupport.PROBABLE < score("T38G", "38.999.0.1") < DeviceSupport.INCOMPLETE
+@pytest.mark.parametrize(
+    ("model", "version", "score"),
+    [
+        ("T46S", None, DeviceSupport.COMPLETE),
+        ("T46S", "", DeviceSupport.COMPLETE),
+        ("T46S", "unheard-of", DeviceSupport.COMPLETE),
+        ("T38G", "38.70.0.125", DeviceSupport.COMPLETE),  # no firmware of it is known
+        ("T99X", "200.88.0.1", DeviceSupport.PROBABLE),  # no model is near
+        ("T46X", "66.86.0.15", DeviceSupport.PROBABLE + 1),
+        ("X1", "1.2.3.4", DeviceSupport.PROBABLE),
+        (None, None, DeviceSupport.PROBABLE),
+        (None, "66.86.0.15", DeviceSupport.PROBABLE),
+    ],
+)
+def test_model_without_firmware_or_unknown_scores_lower_than_an_exact_one(
+    plugin, model, version, score
+):
+    assert score_of(plugin, model, version) == score
 
 
 @pytest.mark.parametrize(
@@ -188,55 +187,74 @@ def test_other_vendors_are_refused_and_nothing_is_said_without_a_vendor(plugin, 
 # What plugin-info says
 
 
-@pytest.mark.parametrize("generation", GENERATIONS)
-def test_plugin_info_agrees_with_the_tables(load_plugin, generation, update_golden):
-    plugin = load_plugin(plugin_id(generation))
-    capabilities = type(plugin).render.__globals__["capabilities"](generation)
-    path = os.path.join(FAMILY, f"v{generation}", "plugin-info")
-    info = read_json(path)
-    if update_golden:
-        info["capabilities"] = capabilities
-        with open(path, "w", encoding="utf-8") as stream:
-            json.dump(info, stream, indent=2, ensure_ascii=False)
-            stream.write("\n")
-    assert info["capabilities"] == capabilities
-    assert capabilities
+def test_plugin_info_names_each_model_with_each_firmware(plugin):
+    capabilities = read_json(plugin._plugin_dir, "plugin-info")["capabilities"]
+    expected = {
+        f"Yealink, {name}, {version}"
+        for name, model in MODELS.items()
+        for version in model.firmware or ("-",)
+    }
+    assert capabilities.keys() == expected
+    assert capabilities["Yealink, T46S, 66.86.0.15"] == {
+        "type": "deskphone",
+        "protocol": "sip",
+        "lines": 16,
+        "high_availability": True,
+        "function_keys": 27,
+        "expansion_modules": 6,
+        "switchboard": True,
+    }
+    assert capabilities["Yealink, W90DM, 130.87.0.18"]["multicell"] is True
 
 
 # Rendering
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_every_model_gets_a_sound_file_from_every_generation(load_plugin, generation):
-    plugin = load_plugin(plugin_id(generation))
-    models = type(plugin).render.__globals__["MODELS"]
-    assert len(models) > 80
-    for name, model in models.items():
+def test_every_model_gets_a_sound_file_for_every_generation(plugin, generation):
+    assert len(MODELS) > 80
+    for name, model in MODELS.items():
         settings = settings_of(plugin, {"model": name, "version": f"1.{generation}.0.1"})
-        for number in range(1, model.accounts + 1):
+        for number in range(1, model.lines + 1):
             assert settings[f"account.{number}.enable"] == ("1" if number == 1 else "0")
-        assert f"account.{model.accounts + 1}.enable" not in settings
+        assert f"account.{model.lines + 1}.enable" not in settings
         keys = [key for key in settings if key.endswith(".type") and "key." in key]
-        assert len(keys) == (
-            model.line_keys + model.memory_keys + model.modules * model.module_keys
+        assert len(keys) == model.keys + model.modules * model.module_keys
+
+
+@pytest.mark.parametrize(
+    ("version", "present", "absent"),
+    [
+        ("66.70.0.1", "account.1.transport", "account.1.sip_server.1.transport_type"),
+        ("66.79.0.1", "account.1.transport", "account.1.sip_server.1.transport_type"),
+        ("66.80.0.1", "account.1.sip_server.1.transport_type", "account.1.transport"),
+        ("66.80.0.1", "push_xml.sip_notify", "static.syslog.enable"),
+        ("66.81.0.1", "static.syslog.enable", "push_xml.sip_notify"),
+        ("66.82.0.1", "static.lang.gui", "lang.gui"),
+        ("66.83.0.1", "lang.gui", "static.lang.gui"),
+        ("66.99.0.1", "lang.gui", "static.lang.gui"),
+    ],
+)
+def test_files_follow_the_firmware_that_the_phone_runs(plugin, version, present, absent):
+    settings = settings_of(plugin, {"version": version})
+    assert present in settings
+    assert absent not in settings
+
+
+@pytest.mark.parametrize(
+    ("model", "like"),
+    [
+        ("T46S", "66.86.0.15"),  # the newest firmware that is made for it
+        ("T46G", "28.83.0.120"),
+        ("T28P", "2.73.0.50"),
+        ("T38G", "38.87.0.1"),  # none is: the newest of all
+    ],
+)
+def test_without_a_version_the_newest_firmware_of_the_model_counts(plugin, model, like):
+    for version in (None, "", "86"):
+        assert settings_of(plugin, {"model": model, "version": version}) == settings_of(
+            plugin, {"model": model, "version": like}
         )
-
-
-def test_files_follow_the_firmware_that_the_phone_runs_not_the_plugin(load_plugin):
-    for generation, other in itertools.permutations(GENERATIONS, 2):
-        if abs(generation - other) > 1:
-            continue
-        device = {"version": f"66.{generation}.0.1"}
-        assert settings_of(load_plugin(plugin_id(other)), device) == settings_of(
-            load_plugin(plugin_id(generation)), device
-        )
-
-
-def test_without_a_version_the_plugin_s_own_generation_counts(load_plugin):
-    device = {"version": None, "model": "W52P"}
-    assert "account.1.transport" in settings_of(load_plugin(plugin_id(73)), device)
-    assert "static.firmware.url" not in settings_of(load_plugin(plugin_id(73)), device)
-    assert "static.syslog.enable" in settings_of(load_plugin(plugin_id(81)), device)
 
 
 def test_device_without_a_mac_is_refused_and_has_no_files(plugin):
@@ -257,7 +275,7 @@ def test_device_without_a_mac_is_refused_and_has_no_files(plugin):
         ({"sip_lines": {"1": {**LINE, "proxy_ip": None}}}, "sip_lines.1: neither proxy_ip"),
         ({"funckeys": {"0": {"type": "park", "value": "1"}}}, "funckeys: '0'"),
         ({"funckeys": {"1": {"type": "intercom", "value": "1"}}}, "'intercom'"),
-        ({"funckeys": {"1": {"type": "park", "value": "1", "line": "x"}}}, "line 'x'"),
+        ({"funckeys": {"1": {"type": "park", "value": "1", "line": "x"}}}, "funckeys.1.line: 'x'"),
         ({"admin_username": "a:b", "admin_password": "c"}, "admin_username"),
         ({"sip_servers_root_and_intermediate_certificates": ["PEM"] * 11}, "10 certificates"),
     ],
@@ -277,23 +295,77 @@ def test_lines_and_keys_beyond_the_phone_are_left_out_and_logged(plugin, caplog)
     )
     assert "account.3.enable" not in settings
     assert "linekey.3.type" not in settings
-    assert "line 3 is left out" in caplog.text
-    assert "function keys 3 are left out" in caplog.text
+    assert "device d1: line 3 is left out: the phone has 2" in caplog.text
+    assert "device d1: function keys 3 are left out: the phone has 2" in caplog.text
 
 
-def test_model_that_is_not_known_gets_no_more_than_the_largest_one(plugin):
+def test_what_cannot_be_written_is_logged_once_until_it_changes(plugin, caplog):
+    for _ in range(3):
+        settings_of(plugin, {"model": "T31G"}, sip_lines={"1": LINE, "3": LINE})
+    assert caplog.text.count("line 3 is left out") == 1
+    assert plugin.notes_of("d1") == ("line 3 is left out: the phone has 2",)
+    settings_of(plugin, {"model": "T31G"})
+    assert plugin.notes_of("d1") == ()
+    settings_of(plugin, {"model": "T31G"}, sip_lines={"1": LINE, "3": LINE})
+    assert caplog.text.count("line 3 is left out") == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "near"),
+    [("T46X", "T46G"), ("t46s", "T46S"), ("T19P_E9", "T19P_E2"), ("W70X", "W70B")],
+)
+def test_model_that_is_not_known_gets_the_keys_and_lines_of_the_nearest_by_name(
+    plugin, caplog, model, near
+):
+    settings = settings_of(plugin, {"model": model})
+    assert settings == settings_of(plugin, {"model": near})
+    note = f"Yealink {model} is not a model that we know, and is configured like {near}"
+    assert f"device d1: {note}" in caplog.text
+
+
+def test_model_like_no_other_is_as_large_as_asked_but_no_larger_than_the_largest(plugin, caplog):
     far = "9" * 12
     settings = settings_of(
         plugin,
-        {"model": "T99X"},
-        sip_lines={"1": LINE, far: LINE},
+        {"model": "Q9"},
+        sip_lines={"1": LINE, "3": LINE, far: LINE},
         funckeys={"2": {"type": "park", "value": "700"}, far: {"type": "park", "value": "701"}},
     )
-    assert [key for key in settings if key.endswith(".enable") and key.startswith("account")] == [
-        "account.1.enable"
-    ]
+    lines = [key for key in settings if key.endswith(".enable") and key.startswith("account")]
+    assert lines == ["account.1.enable", "account.3.enable", "account.2.enable"]
     assert settings["linekey.2.value"] == "700"
-    assert sum(key.startswith("linekey.") and key.endswith(".type") for key in settings) == 95
+    assert sum(key.startswith("linekey.") and key.endswith(".type") for key in settings) == 2
+    assert "device d1: Yealink Q9 is not a model that we know" in caplog.text
+    assert f"device d1: line {far} is left out: the phone has 3" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("proxy", "expected"),
+    [("10.0.0.1", "10.0.0.1"), ("sip.example.org", "%NULL%"), ("2001:db8::1", "%NULL%")],
+)
+def test_action_uris_are_limited_to_the_proxy_where_it_is_an_ipv4_address(plugin, proxy, expected):
+    settings = settings_of(plugin, sip_lines={"1": {**LINE, "proxy_ip": proxy}})
+    assert settings["features.action_uri_limit_ip"] == expected
+
+
+@pytest.mark.parametrize(
+    ("transport", "port", "expected"),
+    [
+        ("udp", None, "5060"),
+        ("tcp", None, "5060"),
+        ("tls", None, "5061"),
+        ("tls", 5060, "5060"),
+        ("udp", 5061, "5061"),
+    ],
+)
+def test_default_port_is_that_of_the_transport(plugin, transport, port, expected):
+    settings = settings_of(
+        plugin,
+        sip_transport=transport,
+        sip_lines={"1": {**LINE, "proxy_port": port, "backup_proxy_ip": "10.0.0.2"}},
+    )
+    assert settings["account.1.sip_server.1.port"] == expected
+    assert settings["account.1.sip_server.2.port"] == ("5061" if transport == "tls" else "5060")
 
 
 @pytest.mark.parametrize(
@@ -323,6 +395,8 @@ def test_global_port_goes_with_the_global_address_only(plugin, line, shared, exp
         ("America/New_York", ("-5", "1", "3/2/7/2", "11/1/7/2")),
         ("Australia/Sydney", ("+10", "1", "10/1/7/2", "4/1/7/3")),
         ("America/St_Johns", ("-3:30", "1", "3/2/7/2", "11/1/7/2")),
+        # The rule says: fourth Thursday, 50 hours later.
+        ("Asia/Gaza", ("+2", "1", "3/5/6/2", "10/5/6/2")),
         ("Asia/Kathmandu", ("+5:45", "0", None, None)),
         ("UTC", ("0", "0", None, None)),
         ("Pacific/Kiritimati", ("+14", "0", None, None)),
@@ -383,7 +457,7 @@ def test_global_parameter_reaches_its_key(plugin, changes, key, value):
     value=st.text(min_size=1),
     password=st.text(),
 )
-def test_no_text_adds_a_line_or_loses_one(yealink_86, texts, label, value, password):
+def test_no_text_adds_a_line_or_loses_one(loaded_once, texts, label, value, password):
     def keys_with(line, key, password):
         raw_config = {
             **RAW_CONFIG,
@@ -391,7 +465,7 @@ def test_no_text_adds_a_line_or_loses_one(yealink_86, texts, label, value, passw
             "funckeys": {"2": {"type": "blf", **key}},
             "admin_password": password or "p",
         }
-        return [key for key, _ in parse_yealink(yealink_86.render(DEVICE, raw_config)[0].content)]
+        return [key for key, _ in parser.parse(loaded_once.render(DEVICE, raw_config)[0].content)]
 
     assert keys_with(texts, {"label": label, "value": value}, password) == keys_with(
         {}, {"label": "l", "value": "v"}, "p"
@@ -408,7 +482,7 @@ def test_printable_texts_come_out_as_they_are(plugin):
 
 def test_firmware_setting_takes_a_url_or_the_name_of_a_served_file(load_plugin):
     firmware = {"T46S": "T46S 66(1).rom", "T31G": "https://fw.example.org/$PN.rom"}
-    plugin = load_plugin(plugin_id(86), {"firmware": firmware})
+    plugin = load_plugin(PLUGIN_ID, {"firmware": firmware})
     url = "static.firmware.url"
     assert settings_of(plugin)[url] == "http://10.0.0.1:8667/firmware/T46S%2066(1).rom"
     assert settings_of(plugin, {"model": "T31G"})[url] == "https://fw.example.org/$PN.rom"
@@ -418,11 +492,11 @@ def test_firmware_setting_takes_a_url_or_the_name_of_a_served_file(load_plugin):
 @pytest.mark.parametrize("firmware", ["T46S.rom", {"T46S": 66}, ["T46S.rom"]])
 def test_firmware_setting_of_another_form_stops_the_load(load_plugin, firmware):
     with pytest.raises(PluginLoadError, match="'firmware' maps names to URLs"):
-        load_plugin(plugin_id(86), {"firmware": firmware})
+        load_plugin(PLUGIN_ID, {"firmware": firmware})
 
 
 def test_firmware_for_a_model_that_does_not_exist_is_warned_of(load_plugin, caplog):
-    load_plugin(plugin_id(86), {"firmware": {"T46": "T46S.rom", "T46S": "T46S.rom"}})
+    load_plugin(PLUGIN_ID, {"firmware": {"T46": "T46S.rom", "T46S": "T46S.rom"}})
     assert "models that do not exist: ['T46']" in caplog.text
 
 

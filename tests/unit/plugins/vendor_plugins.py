@@ -1,8 +1,12 @@
 """Where our vendor plugins and their data lie."""
 
+import functools
 import glob
+import importlib.util
 import json
 import os
+
+from provd.plugin import builder
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..", "plugins"))
 BASE_RAW_CONFIG = {
@@ -14,7 +18,7 @@ BASE_RAW_CONFIG = {
 
 
 def families():
-    return sorted(map(os.path.dirname, glob.glob(os.path.join(ROOT, "*", "build.toml"))))
+    return sorted(filter(builder.is_family, glob.glob(os.path.join(ROOT, "*"))))
 
 
 def read_json(*path, default=None):
@@ -25,20 +29,19 @@ def read_json(*path, default=None):
         return json.load(stream)
 
 
-def parse_yealink(content):
-    """Return the (key, value) pairs of a configuration, in order, as the phone takes them.
+@functools.cache
+def parser(family):
+    """Return the module `tests/parser.py` of a family.
 
-    Any kind of line end counts, so that none can be smuggled in by a value.
+    Its `parse(content)` returns (key, value) pairs in the order of a file. It may have `OPAQUE`,
+    patterns of names of files that hold no settings, and `REPEATABLE`, keys that may come twice.
     """
-    first, *lines = content.decode("utf-8").splitlines()
-    assert first == "#!version:1.0.0.1"
-    pairs = []
-    for line in lines:
-        if line.strip() and not line.startswith("#"):
-            key, equals, value = line.partition(" = ")
-            assert equals, line
-            assert key
-            assert not set(key) - set("abcdefghijklmnopqrstuvwxyz0123456789_."), line
-            assert value == value.strip() != "", line
-            pairs.append((key, value))
-    return pairs
+    return load_parser(os.path.join(ROOT, family, "tests", "parser.py"))
+
+
+def load_parser(path):
+    name = path.replace(os.sep, "_").replace(".", "_")
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,50 @@
+"""Values as file formats hold them, safe whatever a user typed.
+
+Every template prints values through its family's `escape`; these are the usual ones.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+# What XML 1.0 section 2.2 does not allow, not even as a reference.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_XML_ESCAPES = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        '"': "&#34;",
+        "'": "&#39;",
+        # As they are, a parser makes blanks of them in attributes.
+        "\t": "&#9;",
+        "\n": "&#10;",
+        "\r": "&#13;",
+    }
+)
+_LINE_ENDS = {"Cc", "Zl", "Zp"}
+
+
+def escape_xml(value: Any) -> str:
+    """Return `value` for the text or an attribute of XML 1.0; nothing for None.
+
+    Characters that XML cannot hold are left out, all others come back from a parser as they were.
+    """
+    if value is None:
+        return ""
+    return _NOT_XML.sub("", str(value)).translate(_XML_ESCAPES)
+
+
+def to_one_line(value: Any) -> str:
+    """Return `value` on one line: line ends and other control characters turn into blanks.
+
+    For formats in which a line ends the value and nothing can quote one.
+    """
+    if value is None:
+        return ""
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(" " if unicodedata.category(char) in _LINE_ENDS else char for char in text)

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STATE ?= .run
 PORTS := --rest-port 8666 --http-port 8667 --tftp-port 6969
 
-.PHONY: help venv run plugins test lint format bench bench-micro soak docs lock clean
+.PHONY: help venv run plugins test lint format bench bench-micro soak parameters docs lock clean
 
 help:
 	@echo "make run      start the daemon in the foreground, state in $(STATE)/"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench-micro  measure pieces of it, in memory"
 	@echo "make soak     kill and harm a daemon for 15 minutes: nothing may be lost"
 	@echo "make plugins  build our plugins into build/plugins and build/repository"
+	@echo "make parameters  write docs/parameters.md anew from provd/model/parameters.py"
 	@echo "make docs     build the documentation"
 	@echo "make lock     pin the dependencies anew"
 
@@ -64,6 +65,11 @@ bench-micro: venv
 
 soak: venv
 	$(BIN)/python -m benchmarks.soak
+
+parameters: venv
+	mkdir -p build
+	$(BIN)/python docs/make_parameters.py > build/parameters.md
+	mv build/parameters.md docs/parameters.md
 
 docs: venv
 	$(BIN)/sphinx-build -W -q docs build/docs

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from provd.model.parameters import schemas as raw_config_schemas
+
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
@@ -194,7 +196,7 @@ SCHEMAS: dict[str, Schema] = {
             ),
         },
     },
-    "RawConfig": {"type": "object", "description": "Parameters of phones, by name."},
+    **raw_config_schemas(),
     "DhcpInfo": {
         "type": "object",
         "required": ["op", "ip"],

@@ -230,6 +230,13 @@ class LocalAuthorizer:
             raise AuthenticationFailed(f"the token {known.name!r} does not allow {access}")
         return request_tenant
 
+    async def caller(self, token: str | None) -> str:
+        """Return the token's name."""
+        try:
+            return repr(self._find(token)[1].name)
+        except (AuthenticationFailed, AuthUnavailable):
+            return "an unknown token"
+
     async def visible(self, tenant: str) -> frozenset[str] | None:
         """Return what a tenant sees: all are below the main one, and have none below themselves."""
         return None if tenant == self.main_tenant else frozenset((tenant,))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from provd.model.config import config_warnings
+from provd.model.selectors import Query
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
 from provd.rest.listing import LISTING, parse_query, shape
-from provd.rest.schemas import ANY, ID, envelope, listing, ref
+from provd.rest.remarks import Remarks
+from provd.rest.schemas import ANY, ID, TEXT, envelope, list_of, listing, ref, with_members
 
 if TYPE_CHECKING:
     from provd.manager.manager import DeviceManager
 
 PATH = f"{ROOT}/cfg_mgr"
+_MAX_PARENTS = 50
+_MAX_NAMED = 10
 
 
 class ConfigsResource:
@@ -47,7 +52,7 @@ class ConfigsResource:
                         "Create a config.",
                         status=201,
                         takes=envelope("config", ref("Config")),
-                        gives=ID,
+                        gives=with_members(ID, warnings=list_of(TEXT)),
                     ),
                 },
             ),
@@ -109,8 +114,24 @@ class ConfigsResource:
 
     async def insert(self, call: Call) -> Reply:
         """Create a config."""
-        config_id = await self._manager.insert_config(call.member("config", dict))
-        return Reply(201, {"id": config_id}, f"{PATH}/configs/{config_id}")
+        config = call.member("config", dict)
+        config_id = await self._manager.insert_config(config)
+        remarks = await self._remarks(config)
+        return Reply(
+            201,
+            {"id": config_id, **remarks.members()},
+            f"{PATH}/configs/{config_id}",
+            headers=remarks.headers(),
+            remark=remarks.text(),
+        )
+
+    async def _remarks(self, config: dict[str, Any]) -> Remarks:
+        """Return what in a config that was stored looks like a mistake."""
+        warnings = config_warnings(config)
+        for parent_id in config["parent_ids"][:_MAX_PARENTS]:
+            if await self._manager.configs.get(parent_id) is None:
+                warnings.append(f"config.parent_ids: there is no config {parent_id:.80}")
+        return Remarks(warnings)
 
     async def get(self, call: Call) -> Reply:
         """Read one config."""
@@ -120,13 +141,32 @@ class ConfigsResource:
         """Replace a config; the devices below it get their new files."""
         config_id = call.params["config_id"]
         await self._manager.config(config_id)
-        await self._manager.replace_config(config_id, call.member("config", dict))
-        return Reply(204)
+        config = call.member("config", dict)
+        await self._manager.replace_config(config_id, config)
+        remarks = await self._remarks(config)
+        return Reply(204, headers=remarks.headers(), remark=remarks.text())
 
     async def delete(self, call: Call) -> Reply:
-        """Delete a config."""
-        await self._manager.delete_config(call.params["config_id"])
-        return Reply(204)
+        """Delete a config; the log tells whose files that takes away."""
+        config_id = call.params["config_id"]
+        await self._manager.config(config_id)
+        loss = await self._loss(config_id)
+        await self._manager.delete_config(config_id)
+        return Reply(204, remark=loss)
+
+    async def _loss(self, config_id: str) -> str:
+        """Return in words which devices lose their files, or values, with a config."""
+        own: dict[str, Any] = {"config": config_id}
+        below = {"config": {"$in": await self._manager.config_descendants(config_id)}}
+        told = []
+        for selector, what in ((own, "lose their files"), (below, "lose its values")):
+            count = await self._manager.count_devices(selector)
+            if count:
+                query = Query(selector=selector, fields=("id",), limit=_MAX_NAMED)
+                some = [device["id"] for device in await self._manager.find_devices(query)]
+                more = f" and {count - len(some)} more" if count > len(some) else ""
+                told.append(f"{count} devices {what}: {' '.join(some)}{more}")
+        return ", ".join(told)
 
     async def raw(self, call: Call) -> Reply:
         """Read the flattened raw config."""

@@ -14,6 +14,7 @@ Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": "string", "nullable": True}
+BOOLEAN: Schema = {"type": "boolean"}
 OBJECT: Schema = {"type": "object"}
 BOOLEAN_WORD: Schema = {
     "description": "A boolean; 0, 1 and words such as yes and no stand for one. Kept as it is."
@@ -34,6 +35,11 @@ def list_of(schema: Schema) -> Schema:
 def envelope(key: str, schema: Schema) -> Schema:
     """Return the schema of an object with one member that must be there."""
     return {"type": "object", "required": [key], "properties": {key: schema}}
+
+
+def with_members(schema: Schema, **members: Schema) -> Schema:
+    """Return the schema of an object with further members that may be there."""
+    return {**schema, "properties": {**schema["properties"], **members}}
 
 
 def listing(key: str, schema: Schema) -> Schema:

@@ -339,7 +339,7 @@ def test_success_bodies_are_compact_provd_json_in_utf_8(daemon):
     created = daemon.post("/dev_mgr/devices", {"device": {"id": "utf8", "description": "Zoë ✓"}})
     assert created.status == 201
     assert created.headers["content-type"] == MEDIA_TYPE
-    assert created.body == b'{"id":"utf8"}'
+    assert created.body.startswith(b'{"id":"utf8",')
     answer = daemon.get("/dev_mgr/devices/utf8")
     assert answer.headers["content-type"] == MEDIA_TYPE
     assert '"description":"Zoë ✓"'.encode() in answer.body

@@ -70,6 +70,7 @@ class Client:
             raise SettingsError(f"--rest {url}: {error}") from error
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise SettingsError(f"--rest {url}: such as http://127.0.0.1:8666 is needed")
+        self._url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         self._is_secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, port
         self._prefix = parts.path.rstrip("/").removesuffix(_ROOT)
@@ -89,17 +90,25 @@ class Client:
                 response = connection.getresponse()
                 content = response.read()
             except http.client.HTTPException as error:
-                raise OSError(f"{_NO_API}: {error!r:.200}") from error
+                raise OSError(f"{self._url}: {_NO_API}: {error!r:.200}") from error
+            except OSError as error:
+                raise OSError(f"{self._url}: {error.strerror or error}") from error
         return Answer(response.status, content, response.headers.get("Location"))
 
     def status(self, path: str) -> str:
         """Return the status text of an operation; OperationNotFound, ProvdError, OSError."""
+        return str(self.get(path)["status"])
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return an operation; OperationNotFound, ProvdError, OSError."""
         answer = self.request("GET", path)
         if answer.status == 404:
             raise OperationNotFound("the operation is gone: it was stopped, or the daemon was")
         if answer.status >= 500:  # may pass
             raise OSError(answer.refusal)
-        return str(answer.member("status"))
+        answer.member("status")
+        document: dict[str, Any] = json.loads(answer.content)
+        return document
 
     def delete(self, path: str) -> None:
         """Forget an operation; one that is gone is no error."""
@@ -109,8 +118,13 @@ class Client:
 
 
 def _client(options: argparse.Namespace) -> Client:
-    with open(options.token_file, encoding="ascii", errors="replace") as file:
-        token = file.read(_TOKEN_LENGTH).strip()
+    try:
+        with open(options.token_file, encoding="ascii", errors="replace") as file:
+            token = file.read(_TOKEN_LENGTH).strip()
+    except OSError as error:
+        raise SettingsError(
+            f"the token file {options.token_file} cannot be read: {error.strerror}"
+        ) from error
     if not token.isascii() or not token.isprintable() or not token:
         raise SettingsError(f"{options.token_file}: this is no token")
     return Client(options.rest, token)
@@ -201,10 +215,24 @@ def _resync(client: Client, options: argparse.Namespace, line: _Line) -> tuple[R
         if path is not None:
             client.delete(path)
         return Report("Stopped, no more devices are told"), INTERRUPTED
-    report = Report(f"{current} of {end} devices were told to reload")
+    return _resync_report(client.get(path), state, current, end), 0
+
+
+def _resync_report(operation: dict[str, Any], state: str, current: int, end: int) -> Report:
+    """Say how many devices were told, failed and came; a failure is a problem with its reason."""
+    details = operation.get("details") or {}
+    failed = details.get("failed", 0)
+    report = Report(f"{details.get('told', current - failed)} of {end} devices were told to reload")
+    if failed:
+        report.facts["failed"] = failed
+    if details.get("confirmed"):
+        report.facts["confirmed"] = f"{details['confirmed']} have fetched their files"
+    for reason in details.get("reasons", ()):
+        count, example = reason.get("devices"), reason.get("example")
+        report.problems.append(f"{count} failed: {reason.get('reason')} (such as {example})")
     if state == "fail":
-        report.problems.append("too many failed, no more are told; the daemon's log says why")
-    return report, 0
+        report.problems.append(operation.get("error") or "it failed; the daemon's log says why")
+    return report
 
 
 def _provision(client: Client, options: argparse.Namespace, line: _Line) -> tuple[Report, int]:
@@ -220,8 +248,12 @@ def _provision(client: Client, options: argparse.Namespace, line: _Line) -> tupl
         report.facts["the phone"] = "whether it reloads was not waited for"
         return report, INTERRUPTED
     if state == "fail":
+        reason = None
+        with contextlib.suppress(ProvdError, OSError):
+            reason = client.get(answer.member("synchronize")).get("error")
         report.problems.append(
-            "its phone could not be told, and reloads when it starts; the device's history says why"
+            "its phone could not be told, and reloads when it starts: "
+            + (reason or "the device's history says why")
         )
     else:
         report.facts["the phone"] = "was told to reload"

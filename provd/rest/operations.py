@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from provd.errors import OperationNotFound
 from provd.rest.app import Action, Call, Reply, Route
-from provd.rest.schemas import TEXT, envelope
+from provd.rest.schemas import OBJECT, TEXT, envelope, with_members
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,12 @@ def operation_route(
 
     async def get(call: Call) -> Reply:
         operation = collection(call.params).get(call.params["operation_id"])
-        return Reply(document={"status": operation.format()})
+        document = {"status": operation.format()}
+        for name in ("error", "details"):  # operations of third-party plugins have neither
+            value = getattr(operation, name, None)
+            if value is not None:
+                document[name] = value
+        return Reply(document=document)
 
     async def delete(call: Call) -> Reply:
         collection(call.params).forget(call.params["operation_id"])
@@ -47,7 +52,7 @@ def operation_route(
                 "provd.operation.read",
                 get,
                 "Read the status of an operation.",
-                gives=envelope("status", TEXT),
+                gives=with_members(envelope("status", TEXT), error=TEXT, details=OBJECT),
             ),
             "DELETE": Action("provd.operation.delete", delete, "Forget an operation.", status=204),
         },

@@ -10,6 +10,7 @@ from twisted.internet import defer
 from provd.errors import DownloadError, PluginError, PluginNotLoaded
 from provd.logs import log_failure
 from provd.manager.operations import Operations
+from provd.manager.plugins import check_version
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point, links
 from provd.rest.configure import (
     READ_ONE,
@@ -23,6 +24,7 @@ from provd.rest.operations import created, operation_route
 from provd.rest.schemas import (
     ANY,
     ID,
+    ID_AND_VERSION,
     LINKS,
     PACKAGES,
     PARAMETER,
@@ -93,7 +95,7 @@ class PluginsResource:
                         self.install,
                         "Install a plugin.",
                         status=201,
-                        takes=ID,
+                        takes=ID_AND_VERSION,
                     )
                 },
             ),
@@ -105,7 +107,7 @@ class PluginsResource:
                         self.upgrade,
                         "Upgrade a plugin.",
                         status=201,
-                        takes=ID,
+                        takes=ID_AND_VERSION,
                     )
                 },
             ),
@@ -175,12 +177,12 @@ class PluginsResource:
 
     async def install(self, call: Call) -> Reply:
         """Begin to install a plugin."""
-        operation = await self._plugins.install(call.member("id", str))
+        operation = await self._plugins.install(call.member("id", str), _version(call))
         return created(f"{INSTALL}/install", self._operations["install"], operation)
 
     async def upgrade(self, call: Call) -> Reply:
         """Begin to upgrade a plugin."""
-        operation = await self._plugins.upgrade(call.member("id", str))
+        operation = await self._plugins.upgrade(call.member("id", str), _version(call))
         return created(f"{INSTALL}/upgrade", self._operations["upgrade"], operation)
 
     async def update(self, _call: Call) -> Reply:
@@ -316,12 +318,20 @@ class PluginsResource:
             },
             "/install": {
                 "POST": Action(
-                    f"{access}.install.create", install, "Install a package.", status=201, takes=ID
+                    f"{access}.install.create",
+                    install,
+                    "Install a package.",
+                    status=201,
+                    takes=ID_AND_VERSION,
                 )
             },
             "/upgrade": {
                 "POST": Action(
-                    f"{access}.upgrade.create", upgrade, "Upgrade a package.", status=201, takes=ID
+                    f"{access}.upgrade.create",
+                    upgrade,
+                    "Upgrade a package.",
+                    status=201,
+                    takes=ID_AND_VERSION,
                 )
             },
             "/uninstall": {
@@ -378,6 +388,10 @@ class PluginsResource:
         package_id = call.member("id", str)
         operations = self._packages.setdefault((plugin_id, name), Operations(self._clock))
         begin = getattr(service, name, None)
+        version = _version(call)
+        if version is not None:
+            offered = service.list_installable().get(package_id, {}).get("version")
+            check_version(package_id, offered, version)
         try:
             if begin is None:  # plugins need not know how to upgrade
                 await defer.maybeDeferred(service.uninstall, package_id)
@@ -385,6 +399,13 @@ class PluginsResource:
             done, operation = begin(package_id)
         except Exception as error:
             raise PluginError(plugin_id, str(error)) from error
+
+        def note(failure: Any) -> Any:
+            if getattr(operation, "error", None) is None:
+                operation.error = failure.getErrorMessage()
+            return failure
+
+        done.addErrback(note)
         done.addErrback(log_failure, logger, "the %s of package %s failed", name, package_id)
         path = f"{PATH}/plugins/{plugin_id}/install/{name}"
         return created(path, operations, operation)
@@ -469,3 +490,11 @@ class PluginsResource:
         parameters.get(name)
         parameters.set(name, value_of(call))
         return Reply(204)
+
+
+def _version(call: Call) -> str | None:
+    """Return the version that a body asks for; None for whatever is offered."""
+    version = call.body.get("version")
+    if version is not None and not isinstance(version, str):
+        raise HttpError(400, 'The value of the "version" key is not a text')
+    return version

@@ -57,6 +57,7 @@ def _map_of(schema: Schema) -> Schema:
 
 
 ID = envelope("id", TEXT)
+ID_AND_VERSION = with_members(ID, version=TEXT)
 LINKS = envelope("links", list_of(ref("Link")))
 PACKAGES = envelope("pkgs", _map_of(ref("Package")))
 PARAMETERS = envelope("params", list_of(ref("Parameter")))

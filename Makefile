@@ -76,7 +76,7 @@ docs: venv
 
 lock:
 	@command -v uv >/dev/null || { echo "uv is missing: pip install uv"; exit 1; }
-	for name in run dev; do \
+	for name in run build dev; do \
 	  uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

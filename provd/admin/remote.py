@@ -95,10 +95,6 @@ class Client:
                 raise OSError(f"{self._url}: {error.strerror or error}") from error
         return Answer(response.status, content, response.headers.get("Location"))
 
-    def status(self, path: str) -> str:
-        """Return the status text of an operation; OperationNotFound, ProvdError, OSError."""
-        return str(self.get(path)["status"])
-
     def get(self, path: str) -> dict[str, Any]:
         """Return an operation; OperationNotFound, ProvdError, OSError."""
         answer = self.request("GET", path)
@@ -170,13 +166,14 @@ class _Line:
             sys.stderr.flush()
 
 
-def _watch(client: Client, path: str, line: _Line, what: str) -> tuple[str, int, int]:
+def _watch(client: Client, path: str, line: _Line, what: str) -> dict[str, Any]:
     """Follow an operation to its end; a daemon that is away for some seconds does not matter."""
     lost = 0
     waiting = threading.Event()  # never set; Ctrl-C ends the wait
     while True:
         try:
-            state, current, end = parse_status(client.status(path))
+            operation = client.get(path)
+            state, current, end = parse_status(str(operation["status"]))
             lost = 0
         except OSError:
             lost += 1
@@ -185,7 +182,7 @@ def _watch(client: Client, path: str, line: _Line, what: str) -> tuple[str, int,
         else:
             line.show(f"{current} of {end} {what}" if end else f"{what}…")
             if state in _FINISHED:
-                return state, current, end
+                return operation
         waiting.wait(_POLL_SECONDS)
 
 
@@ -210,16 +207,17 @@ def _resync(client: Client, options: argparse.Namespace, line: _Line) -> tuple[R
             path = answer.location
         if answer.status != 201 or path is None:
             raise ProvdError(answer.refusal)
-        state, current, end = _watch(client, path, line, "devices told")
+        operation = _watch(client, path, line, "devices told")
     except KeyboardInterrupt:
         if path is not None:
             client.delete(path)
         return Report("Stopped, no more devices are told"), INTERRUPTED
-    return _resync_report(client.get(path), state, current, end), 0
+    return _resync_report(operation), 0
 
 
-def _resync_report(operation: dict[str, Any], state: str, current: int, end: int) -> Report:
+def _resync_report(operation: dict[str, Any]) -> Report:
     """Say how many devices were told, failed and came; a failure is a problem with its reason."""
+    state, current, end = parse_status(str(operation["status"]))
     details = operation.get("details") or {}
     failed = details.get("failed", 0)
     report = Report(f"{details.get('told', current - failed)} of {end} devices were told to reload")
@@ -243,14 +241,12 @@ def _provision(client: Client, options: argparse.Namespace, line: _Line) -> tupl
         raise DeviceNotFound(options.id or options.mac or options.ip)
     report = Report(f"Device {answer.member('device')} has config {answer.member('config')}")
     try:
-        state, _, _ = _watch(client, answer.member("synchronize"), line, "telling the phone")
+        operation = _watch(client, answer.member("synchronize"), line, "telling the phone")
     except KeyboardInterrupt:
         report.facts["the phone"] = "whether it reloads was not waited for"
         return report, INTERRUPTED
-    if state == "fail":
-        reason = None
-        with contextlib.suppress(ProvdError, OSError):
-            reason = client.get(answer.member("synchronize")).get("error")
+    if parse_status(str(operation["status"]))[0] == "fail":
+        reason = operation.get("error")
         report.problems.append(
             "its phone could not be told, and reloads when it starts: "
             + (reason or "the device's history says why")

@@ -178,7 +178,7 @@ def test_some_failures_do_not_stop_it_and_are_counted_by_reason(synced):
         "failed": 3,
         "confirmed": 0,
         "awaited": 0,
-        "reasons": [{"reason": "refused", "devices": 3, "example": "d1"}],
+        "reasons": [{"reason": "ValueError: refused", "devices": 3, "example": "d1"}],
     }
 
 
@@ -188,7 +188,7 @@ def test_phones_that_come_later_are_counted_as_confirmed(synced):
     core.clock.pump([0.1] * 5)
     assert operation.format() == "success;3/3"
     assert (operation.details["told"], operation.details["awaited"]) == (3, 3)
-    core.synchronizations.fetched("d2", TRIGGER)
+    core.synchronizations.fetched("d1", TRIGGER)
     assert (operation.details["confirmed"], operation.details["awaited"]) == (1, 2)
     core.clock.advance(60)
     assert (operation.details["confirmed"], operation.details["awaited"]) == (1, 0)

@@ -507,14 +507,14 @@ def test_plain_json_is_taken_and_given_to_who_accepts_only_that():
         return Reply(document={"a": 1})
 
     stub = client(route(handler=handler))
-    for accept, given in (
+    for accept, media_type in (
         ("application/json", "application/json"),
         (f"application/json, {MEDIA_TYPE}", MEDIA_TYPE),
         ("*/*", MEDIA_TYPE),
     ):
         response, _ = send(stub, "GET", headers={"Accept": accept})
         assert response.code == 200
-        assert response.headers.getRawHeaders("content-type") == [given]
+        assert response.headers.getRawHeaders("content-type") == [media_type]
     headers = {"Content-Type": "application/json; charset=utf-8"}
     response, _ = send(client(route(method="POST")), "POST", data=b"{}", headers=headers)
     assert response.code == 204

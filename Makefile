@@ -5,12 +5,19 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STATE ?= .run
-PORTS := --rest-port 8666 --http-port 8667 --tftp-port 6969
+REST_IP ?= 127.0.0.1
+REST_PORT ?= 8666
+LISTEN ?= 0.0.0.0
+HTTP_PORT ?= 8667
+TFTP_PORT ?= 6969
+WHERE := --rest-ip $(REST_IP) --rest-port $(REST_PORT) \
+  --listen $(LISTEN) --http-port $(HTTP_PORT) --tftp-port $(TFTP_PORT)
 
 .PHONY: help venv run plugins test lint format bench bench-micro soak parameters docs lock clean
 
 help:
 	@echo "make run      start the daemon in the foreground, state in $(STATE)/"
+	@echo "              REST_IP, REST_PORT, LISTEN, HTTP_PORT, TFTP_PORT say where it listens"
 	@echo "make test     run all tests"
 	@echo "make lint     style, types, import contracts"
 	@echo "make bench    measure the daemon under load, beside other servers"
@@ -39,7 +46,7 @@ run: plugins
 	mkdir -p $(STATE)
 	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/twistd --nodaemon --no_save --pidfile= \
 	  --logger provd.logs.observer provd \
-	  --config-file etc/provd/run.yml --state-dir $(STATE) $(PORTS) --hints
+	  --config-file etc/provd/run.yml --state-dir $(STATE) $(WHERE) --hints
 
 test: venv plugins
 	$(BIN)/python -m pytest

@@ -114,6 +114,8 @@ class Options(usage.Options):
         ["rest-port", None, None, "TCP port of the REST API"],
         ["http-port", None, None, "TCP port for phones without a web server in front"],
         ["tftp-port", None, None, "UDP port of the TFTP server"],
+        ["rest-ip", None, None, "address that the REST API listens on"],
+        ["listen", None, None, "address that phones are served on, over HTTP and TFTP"],
     ]
 
     def given(self) -> dict[str, object]:
@@ -412,7 +414,7 @@ class Daemon(service.MultiService):
         try:
             super().privilegedStartService()
         except error.CannotListenError as failure:
-            sys.exit(f"provd: cannot listen for TFTP: {failure}")
+            sys.exit(f"provd: cannot listen for TFTP: {failure}{self._advice('TFTP_PORT')}")
 
     def startService(self) -> None:
         """Start; the work goes on after this returns, and a failure ends the process."""
@@ -743,10 +745,17 @@ class Daemon(service.MultiService):
         try:
             port = await endpoint.listen(site)
         except error.CannotListenError as failure:
-            raise SettingsError(f"cannot listen for {what}: {failure}") from failure
+            variable = {"phones": "HTTP_PORT", "REST": "REST_PORT"}.get(what)
+            raise SettingsError(
+                f"cannot listen for {what}: {failure}{self._advice(variable)}"
+            ) from failure
         self._ports.append(port)
         number: int = port.getHost().port
         return number
+
+    def _advice(self, variable: str | None) -> str:
+        """Return how whoever tries `make run` chooses another port."""
+        return f"; choose another port: make run {variable}=…" if self._hints and variable else ""
 
     def _rest_endpoint(self) -> Any:
         rest = self._settings.rest_api
@@ -945,7 +954,8 @@ class Daemon(service.MultiService):
             f"  token  the admin token is in {token}",
             "",
             "Try it:",
-            f"  .venv/bin/provd-phone boot --vendor yealink --model T46S --http http://{local}:{http_port}",
+            f"  .venv/bin/provd-phone boot --vendor yealink --model T46S --mac 00:15:65:12:34:56"
+            f" --http http://{local}:{http_port}",
             f'  curl -s -H "X-Auth-Token: $(cat {token})" {rest}/dev_mgr/devices',
             f"  curl -s -A '{agent}' http://{local}:{http_port}/001565123456.cfg",
             "",

@@ -17,7 +17,7 @@ import attrs
 from provd.dhcp import hook, update
 from provd.dhcp.generate import Network, Site, generate, kea_vendor_classes
 from provd.dhcp.rules import available, every_rule, installed, rules_of
-from provd.errors import InvalidParameter, ProvdError
+from provd.errors import InvalidParameter, ProvdError, SettingsError
 from provd.settings import load
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def _rules(args: argparse.Namespace) -> list[Rule]:
     try:
         plugins = installed(directory)
     except FileNotFoundError as error:
-        raise InvalidParameter(
-            f"there is no plugins directory {directory}; name it by --plugins-dir or the settings "
+        raise SettingsError(
+            f"plugins directory {directory}: No such file or directory; name it by --plugins-dir or the settings "
             "by --config-file, or take --phones all"
         ) from error
     if args.phones == "available":

@@ -745,7 +745,7 @@ class Daemon(service.MultiService):
         try:
             port = await endpoint.listen(site)
         except error.CannotListenError as failure:
-            variable = {"phones": "HTTP_PORT", "REST": "REST_PORT"}.get(what)
+            variable = {"phones": "HTTP_PORT", "the REST API": "REST_PORT"}.get(what)
             raise SettingsError(
                 f"cannot listen for {what}: {failure}{self._advice(variable)}"
             ) from failure
@@ -944,7 +944,9 @@ class Daemon(service.MultiService):
         local = "127.0.0.1"
         http_port = general.http_listen_port or general.http_proxied_listen_port
         tftp_port = self._tftp.port if self._tftp is not None else None
-        agent = "Yealink SIP-T46S 66.86.0.15 00:15:65:12:34:56"
+        mac = "00:15:65:12:34:56"
+        http = f"http://{local}:{http_port}"
+        agent = f"Yealink SIP-T46S 66.86.0.15 {mac}"
         lines = [
             "",
             f"provd {__version__} is ready.",
@@ -954,10 +956,9 @@ class Daemon(service.MultiService):
             f"  token  the admin token is in {token}",
             "",
             "Try it:",
-            f"  .venv/bin/provd-phone boot --vendor yealink --model T46S --mac 00:15:65:12:34:56"
-            f" --http http://{local}:{http_port}",
+            f"  .venv/bin/provd-phone boot --vendor yealink --model T46S --mac {mac} --http {http}",
             f'  curl -s -H "X-Auth-Token: $(cat {token})" {rest}/dev_mgr/devices',
-            f"  curl -s -A '{agent}' http://{local}:{http_port}/001565123456.cfg",
+            f"  curl -s -A '{agent}' {http}/001565123456.cfg",
             "",
         ]
         if sys.__stdout__ is not None:  # twistd turns sys.stdout into log events

@@ -118,8 +118,8 @@ def _rules(args: argparse.Namespace) -> list[Rule]:
         plugins = installed(directory)
     except FileNotFoundError as error:
         raise SettingsError(
-            f"plugins directory {directory}: No such file or directory; name it by --plugins-dir or the settings "
-            "by --config-file, or take --phones all"
+            f"plugins directory {directory}: No such file or directory; name it by "
+            "--plugins-dir or the settings by --config-file, or take --phones all"
         ) from error
     if args.phones == "available":
         plugins = available(directory) | plugins

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from provd.errors import NoWayToNotify
 from provd.model.operations import FAIL
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class SyncTally:
     @property
     def is_hopeless(self) -> bool:
         """Whether there is no way to tell phones, and the first plugin had none of its own."""
-        return self.impossible is not None and self._details["failed"] > 0
+        no_way = str(NoWayToNotify())
+        return self.impossible is not None and any(no_way in reason for reason in self._reasons)
 
     def note(self, device_id: str, single: Operation, *, is_awaited: bool, has_come: bool) -> None:
         """Count a device that was told, or could not be."""

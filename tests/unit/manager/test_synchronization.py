@@ -7,6 +7,7 @@ from provd.errors import (
     DeviceNotFound,
     InvalidDocument,
     NoAutocreateConfig,
+    NoWayToNotify,
     ProvisioningRefused,
     SynchronizeError,
     TooManyAttempts,
@@ -196,7 +197,7 @@ def test_phones_that_come_later_are_counted_as_confirmed(synced):
 
 def test_where_there_is_no_way_to_tell_phones_it_ends_with_the_first(synced):
     core = synced(confirm_seconds=60, way="none")
-    core.probe.raises["synchronize"] = SynchronizeError("no service to notify phones")
+    core.probe.synchronized = defer.fail(NoWayToNotify())
     operation = many(core, 10, max_failures=20)
     core.clock.pump([0.1] * 3)
     assert told(core) == 1

@@ -565,8 +565,9 @@ def test_the_version_of_an_upgrade_is_obeyed_or_refused(daemon, shop):
     assert upgrade(2)[0].status == 400
     assert upgrade("2.0")[1] == "2.0"
     shop.publish("1.0")
-    do(daemon, "update")
-    assert upgrade("1.0")[1] == "1.0"
+    assert parse(do(daemon, "update"))[1] == "success"
+    answer, version = upgrade("1.0")
+    assert (answer.status, answer.text, version) == (201, "", "1.0")
     answer = daemon.post(f"{BASE}/install", {"id": "fw", "version": "0.0"})
     assert answer.status == 400
     answer = daemon.post("/pg_mgr/install/uninstall", {"id": "test-alpha"})

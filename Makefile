@@ -5,18 +5,26 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STATE ?= .run
-PORTS := --rest-port 8666 --http-port 8667 --tftp-port 6969
+REST_IP ?= 127.0.0.1
+REST_PORT ?= 8666
+LISTEN ?= 0.0.0.0
+HTTP_PORT ?= 8667
+TFTP_PORT ?= 6969
+WHERE := --rest-ip $(REST_IP) --rest-port $(REST_PORT) \
+  --listen $(LISTEN) --http-port $(HTTP_PORT) --tftp-port $(TFTP_PORT)
 
-.PHONY: help venv run plugins test lint format bench bench-micro soak docs lock clean
+.PHONY: help venv run plugins test lint format bench bench-micro soak parameters docs lock clean
 
 help:
 	@echo "make run      start the daemon in the foreground, state in $(STATE)/"
+	@echo "              REST_IP, REST_PORT, LISTEN, HTTP_PORT, TFTP_PORT say where it listens"
 	@echo "make test     run all tests"
 	@echo "make lint     style, types, import contracts"
 	@echo "make bench    measure the daemon under load, beside other servers"
 	@echo "make bench-micro  measure pieces of it, in memory"
 	@echo "make soak     kill and harm a daemon for 15 minutes: nothing may be lost"
 	@echo "make plugins  build our plugins into build/plugins and build/repository"
+	@echo "make parameters  write docs/parameters.md anew from provd/model/parameters.py"
 	@echo "make docs     build the documentation"
 	@echo "make lock     pin the dependencies anew"
 
@@ -38,7 +46,7 @@ run: plugins
 	mkdir -p $(STATE)
 	PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/twistd --nodaemon --no_save --pidfile= \
 	  --logger provd.logs.observer provd \
-	  --config-file etc/provd/run.yml --state-dir $(STATE) $(PORTS) --hints
+	  --config-file etc/provd/run.yml --state-dir $(STATE) $(WHERE) --hints
 
 test: venv plugins
 	$(BIN)/python -m pytest
@@ -65,12 +73,17 @@ bench-micro: venv
 soak: venv
 	$(BIN)/python -m benchmarks.soak
 
+parameters: venv
+	mkdir -p build
+	$(BIN)/python docs/make_parameters.py > build/parameters.md
+	mv build/parameters.md docs/parameters.md
+
 docs: venv
 	$(BIN)/sphinx-build -W -q docs build/docs
 
 lock:
 	@command -v uv >/dev/null || { echo "uv is missing: pip install uv"; exit 1; }
-	for name in run dev; do \
+	for name in run build dev; do \
 	  uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    requirements/$$name.in -o requirements/$$name.txt || exit 1; done
 

@@ -118,6 +118,8 @@ class Options(usage.Options):
         ["rest-port", None, None, "TCP port of the REST API"],
         ["http-port", None, None, "TCP port for phones without a web server in front"],
         ["tftp-port", None, None, "UDP port of the TFTP server"],
+        ["rest-ip", None, None, "address that the REST API listens on"],
+        ["listen", None, None, "address that phones are served on, over HTTP and TFTP"],
     ]
 
     def given(self) -> dict[str, object]:
@@ -422,7 +424,7 @@ class Daemon(service.MultiService):
         try:
             super().privilegedStartService()
         except error.CannotListenError as failure:
-            sys.exit(f"provd: cannot listen for TFTP: {failure}")
+            sys.exit(f"provd: cannot listen for TFTP: {failure}{self._advice('TFTP_PORT')}")
 
     def startService(self) -> None:
         """Start; the work goes on after this returns, and a failure ends the process."""
@@ -799,10 +801,17 @@ class Daemon(service.MultiService):
         try:
             port = await endpoint.listen(site)
         except error.CannotListenError as failure:
-            raise SettingsError(f"cannot listen for {what}: {failure}") from failure
+            variable = {"phones": "HTTP_PORT", "the REST API": "REST_PORT"}.get(what)
+            raise SettingsError(
+                f"cannot listen for {what}: {failure}{self._advice(variable)}"
+            ) from failure
         self._ports.append(port)
         number: int = port.getHost().port
         return number
+
+    def _advice(self, variable: str | None) -> str:
+        """Return how whoever tries `make run` chooses another port."""
+        return f"; choose another port: make run {variable}=…" if self._hints and variable else ""
 
     def _rest_endpoint(self) -> Any:
         rest = self._settings.rest_api
@@ -993,7 +1002,9 @@ class Daemon(service.MultiService):
         local = "127.0.0.1"
         http_port = general.http_listen_port or general.http_proxied_listen_port
         tftp_port = self._tftp.port if self._tftp is not None else None
-        agent = "Yealink SIP-T46S 66.86.0.15 00:15:65:12:34:56"
+        mac = "00:15:65:12:34:56"
+        http = f"http://{local}:{http_port}"
+        agent = f"Yealink SIP-T46S 66.86.0.15 {mac}"
         lines = [
             "",
             f"provd {__version__} is ready.",
@@ -1003,9 +1014,9 @@ class Daemon(service.MultiService):
             f"  token  the admin token is in {token}",
             "",
             "Try it:",
-            f"  .venv/bin/provd-phone boot --vendor yealink --model T46S --http http://{local}:{http_port}",
+            f"  .venv/bin/provd-phone boot --vendor yealink --model T46S --mac {mac} --http {http}",
             f'  curl -s -H "X-Auth-Token: $(cat {token})" {rest}/dev_mgr/devices',
-            f"  curl -s -A '{agent}' http://{local}:{http_port}/001565123456.cfg",
+            f"  curl -s -A '{agent}' {http}/001565123456.cfg",
             "",
         ]
         if sys.__stdout__ is not None:  # twistd turns sys.stdout into log events

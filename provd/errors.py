@@ -193,6 +193,13 @@ class SynchronizeError(ProvdError):
     """The phone could not be told to reload."""
 
 
+class NoWayToNotify(SynchronizeError):
+    """There is no service to notify phones through."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no service to notify phones through")
+
+
 class UnknownProvisioningCode(ProvdError):
     """No config has that provisioning code."""
 

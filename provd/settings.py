@@ -880,8 +880,11 @@ def _command_line(options: Mapping[str, object], config_file: str) -> _Layer:
         general["tftp_port"] = tftp_port
     if (http_port := options.get("http_port")) is not None:
         general["http_listen_port"] = http_port
-    if (rest_port := options.get("rest_port")) is not None:
-        values["rest_api"] = {"port": rest_port}
+    if (listen := options.get("listen")) is not None:
+        general["http_listen_interface"] = general["tftp_listen_interface"] = listen
+    rest = {"port": options.get("rest_port"), "ip": options.get("rest_ip")}
+    if given := {key: value for key, value in rest.items() if value is not None}:
+        values["rest_api"] = given
     if options.get("verbose"):
         general["verbose"] = True
     return _Layer("command line", values)
@@ -895,7 +898,8 @@ def load(
 ) -> Settings:
     """Return the settings of all sources; `options` are the command line's, None if not given.
 
-    Options read: config_file, config_dir, rest_port, http_port, tftp_port, verbose, state_dir.
+    Options read: config_file, config_dir, rest_ip, rest_port, http_port, tftp_port, listen,
+    verbose, state_dir.
     Blocks: it reads files and may run the commands of `!exec`. Raises SettingsError.
     """
     warnings: list[str] = []

@@ -70,6 +70,7 @@ class Client:
             raise SettingsError(f"--rest {url}: {error}") from error
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise SettingsError(f"--rest {url}: such as http://127.0.0.1:8666 is needed")
+        self._url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         self._is_secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, port
         self._prefix = parts.path.rstrip("/").removesuffix(_ROOT)
@@ -89,17 +90,21 @@ class Client:
                 response = connection.getresponse()
                 content = response.read()
             except http.client.HTTPException as error:
-                raise OSError(f"{_NO_API}: {error!r:.200}") from error
+                raise OSError(f"{self._url}: {_NO_API}: {error!r:.200}") from error
+            except OSError as error:
+                raise OSError(f"{self._url}: {error.strerror or error}") from error
         return Answer(response.status, content, response.headers.get("Location"))
 
-    def status(self, path: str) -> str:
-        """Return the status text of an operation; OperationNotFound, ProvdError, OSError."""
+    def get(self, path: str) -> dict[str, Any]:
+        """Return an operation; OperationNotFound, ProvdError, OSError."""
         answer = self.request("GET", path)
         if answer.status == 404:
             raise OperationNotFound("the operation is gone: it was stopped, or the daemon was")
         if answer.status >= 500:  # may pass
             raise OSError(answer.refusal)
-        return str(answer.member("status"))
+        answer.member("status")
+        document: dict[str, Any] = json.loads(answer.content)
+        return document
 
     def delete(self, path: str) -> None:
         """Forget an operation; one that is gone is no error."""
@@ -109,8 +114,13 @@ class Client:
 
 
 def _client(options: argparse.Namespace) -> Client:
-    with open(options.token_file, encoding="ascii", errors="replace") as file:
-        token = file.read(_TOKEN_LENGTH).strip()
+    try:
+        with open(options.token_file, encoding="ascii", errors="replace") as file:
+            token = file.read(_TOKEN_LENGTH).strip()
+    except OSError as error:
+        raise SettingsError(
+            f"the token file {options.token_file} cannot be read: {error.strerror}"
+        ) from error
     if not token.isascii() or not token.isprintable() or not token:
         raise SettingsError(f"{options.token_file}: this is no token")
     return Client(options.rest, token)
@@ -156,13 +166,14 @@ class _Line:
             sys.stderr.flush()
 
 
-def _watch(client: Client, path: str, line: _Line, what: str) -> tuple[str, int, int]:
+def _watch(client: Client, path: str, line: _Line, what: str) -> dict[str, Any]:
     """Follow an operation to its end; a daemon that is away for some seconds does not matter."""
     lost = 0
     waiting = threading.Event()  # never set; Ctrl-C ends the wait
     while True:
         try:
-            state, current, end = parse_status(client.status(path))
+            operation = client.get(path)
+            state, current, end = parse_status(str(operation["status"]))
             lost = 0
         except OSError:
             lost += 1
@@ -171,7 +182,7 @@ def _watch(client: Client, path: str, line: _Line, what: str) -> tuple[str, int,
         else:
             line.show(f"{current} of {end} {what}" if end else f"{what}…")
             if state in _FINISHED:
-                return state, current, end
+                return operation
         waiting.wait(_POLL_SECONDS)
 
 
@@ -196,15 +207,30 @@ def _resync(client: Client, options: argparse.Namespace, line: _Line) -> tuple[R
             path = answer.location
         if answer.status != 201 or path is None:
             raise ProvdError(answer.refusal)
-        state, current, end = _watch(client, path, line, "devices told")
+        operation = _watch(client, path, line, "devices told")
     except KeyboardInterrupt:
         if path is not None:
             client.delete(path)
         return Report("Stopped, no more devices are told"), INTERRUPTED
-    report = Report(f"{current} of {end} devices were told to reload")
+    return _resync_report(operation), 0
+
+
+def _resync_report(operation: dict[str, Any]) -> Report:
+    """Say how many devices were told, failed and came; a failure is a problem with its reason."""
+    state, current, end = parse_status(str(operation["status"]))
+    details = operation.get("details") or {}
+    failed = details.get("failed", 0)
+    report = Report(f"{details.get('told', current - failed)} of {end} devices were told to reload")
+    if failed:
+        report.facts["failed"] = failed
+    if details.get("confirmed"):
+        report.facts["confirmed"] = f"{details['confirmed']} have fetched their files"
+    for reason in details.get("reasons", ()):
+        count, example = reason.get("devices"), reason.get("example")
+        report.problems.append(f"{count} failed: {reason.get('reason')} (such as {example})")
     if state == "fail":
-        report.problems.append("too many failed, no more are told; the daemon's log says why")
-    return report, 0
+        report.problems.append(operation.get("reason") or "it failed; the daemon's log says why")
+    return report
 
 
 def _provision(client: Client, options: argparse.Namespace, line: _Line) -> tuple[Report, int]:
@@ -215,13 +241,15 @@ def _provision(client: Client, options: argparse.Namespace, line: _Line) -> tupl
         raise DeviceNotFound(options.id or options.mac or options.ip)
     report = Report(f"Device {answer.member('device')} has config {answer.member('config')}")
     try:
-        state, _, _ = _watch(client, answer.member("synchronize"), line, "telling the phone")
+        operation = _watch(client, answer.member("synchronize"), line, "telling the phone")
     except KeyboardInterrupt:
         report.facts["the phone"] = "whether it reloads was not waited for"
         return report, INTERRUPTED
-    if state == "fail":
+    if parse_status(str(operation["status"]))[0] == "fail":
+        reason = operation.get("reason")
         report.problems.append(
-            "its phone could not be told, and reloads when it starts; the device's history says why"
+            "its phone could not be told, and reloads when it starts: "
+            + (reason or "the device's history says why")
         )
     else:
         report.facts["the phone"] = "was told to reload"

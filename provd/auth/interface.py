@@ -32,6 +32,9 @@ class Authorizer(Protocol):
     async def tenant(self, token: str | None, tenant: str | None) -> str:
         """Return the request tenant alone, as it is needed to know what to ask for."""
 
+    async def caller(self, token: str | None) -> str:
+        """Return in words whose token it is, for the log; never the token. Raises nothing."""
+
     async def visible(self, tenant: str) -> frozenset[str] | None:
         """Return a request tenant and its descendants, None for all; AuthUnavailable."""
 

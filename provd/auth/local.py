@@ -239,6 +239,13 @@ class LocalAuthorizer:
             raise AuthenticationFailed(f"the token {known.name!r} does not allow {access}")
         return request_tenant
 
+    async def caller(self, token: str | None) -> str:
+        """Return the token's name."""
+        try:
+            return repr(self._find(token)[1].name)
+        except (AuthenticationFailed, AuthUnavailable):
+            return "an unknown token"
+
     async def visible(self, tenant: str) -> frozenset[str] | None:
         """Return what a tenant sees: all are below the main one, and have none below themselves."""
         return None if tenant == self.main_tenant else frozenset((tenant,))
@@ -260,8 +267,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--file", default="/var/lib/provd/tokens.json", help="the token file (auth.tokens_file)"
     )
+    after = argparse.ArgumentParser(add_help=False)  # the option may follow the verb, too
+    after.add_argument("--file", default=argparse.SUPPRESS, help="the token file")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    create = verbs.add_parser("create", help="make a token and print it, once")
+    create = verbs.add_parser("create", help="make a token and print it, once", parents=[after])
     create.add_argument("name")
     create.add_argument(
         "--acl",
@@ -271,8 +280,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     create.add_argument("--tenant", metavar="UUID", help="its tenant (default: the main one)")
     create.add_argument("--expires-in", type=_parse_duration, metavar="TIME", help="12h, 30d, 8w")
-    verbs.add_parser("list", help="show all tokens, not their values")
-    revoke = verbs.add_parser("revoke", help="remove a token")
+    verbs.add_parser("list", help="show all tokens, not their values", parents=[after])
+    revoke = verbs.add_parser("revoke", help="remove a token", parents=[after])
     revoke.add_argument("name")
     options = parser.parse_args(argv)
     file = TokenFile(options.file)
@@ -293,7 +302,9 @@ def _run(file: TokenFile, options: Any) -> int:
         file.revoke(options.name)
     else:
         content = file.read()
-        for token in content.tokens.values() if content else ():
+        if content is None:
+            raise SettingsError(f"there is no token file {file.path}; see --file")
+        for token in content.tokens.values():
             state = " (expired)" if token.is_expired(_now()) else ""
             print(  # noqa: T201
                 f"{token.name}\ttenant {token.tenant}\texpires {token.expires or 'never'}{state}"

@@ -248,6 +248,22 @@ class WazoAuthorizer:
         await self.wait_until_ready()
         return request_tenant
 
+    async def caller(self, token: str | None) -> str:
+        """Return the user of a token, as wazo-auth calls them."""
+        if not token or not _TOKEN.fullmatch(token):
+            return "an unknown token"
+        question = ("caller", token)
+        known = self._memory.get(question)
+        if known is None:
+            try:
+                status, body = await self._call("GET", f"/token/{quote(token, safe='')}")
+            except AuthUnavailable:
+                return "a user of wazo-auth"
+            user = _dig(body, "data", "auth_id") or _dig(body, "data", "metadata", "uuid")
+            known = f"user {user!s:.80}" if status == 200 and user else "a user of wazo-auth"
+            self._memory.put(question, known)
+        return str(known)
+
     async def visible(self, tenant: str) -> frozenset[str]:
         """Return the request tenant and its descendants; alone if they may not be listed."""
         question = ("visible", tenant)

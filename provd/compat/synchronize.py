@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer, threads
 
-from provd.errors import SynchronizeError
+from provd.errors import NoWayToNotify, SynchronizeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -191,7 +191,7 @@ def notify(
 ) -> defer.Deferred[Any]:
     """Send a SIP NOTIFY to `device` through `sync_service`; fails if that is not possible."""
     if sync_service is None or getattr(sync_service, "TYPE", None) != _TYPE:
-        return defer.fail(SynchronizeException("there is no service to notify phones through"))
+        return defer.fail(NoWayToNotify())
     peer, ip = device.get("remote_state_sip_username"), device.get("ip")
     notify_device = getattr(sync_service, "notify_device", None)
     is_known = ip or device.get("mac") or (peer and not is_shared(peer))

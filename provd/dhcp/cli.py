@@ -17,7 +17,7 @@ import attrs
 from provd.dhcp import hook, update
 from provd.dhcp.generate import Network, Site, generate, kea_vendor_classes
 from provd.dhcp.rules import available, every_rule, installed, rules_of
-from provd.errors import InvalidParameter, ProvdError
+from provd.errors import InvalidParameter, ProvdError, SettingsError
 from provd.settings import load
 
 if TYPE_CHECKING:
@@ -114,7 +114,13 @@ def _rules(args: argparse.Namespace) -> list[Rule]:
     if args.phones == "all":
         return every_rule()
     directory = args.plugins_dir or _settings(args).general.plugins_dir
-    plugins = installed(directory)
+    try:
+        plugins = installed(directory)
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"plugins directory {directory}: No such file or directory; name it by "
+            "--plugins-dir or the settings by --config-file, or take --phones all"
+        ) from error
     if args.phones == "available":
         plugins = available(directory) | plugins
     rules = rules_of(plugins)
@@ -150,7 +156,9 @@ def _config(args: argparse.Namespace) -> int:
 def _hook(args: argparse.Namespace) -> int:
     path = args.socket or _settings(args).dhcp.socket
     if path is None:
-        raise InvalidParameter("--socket is needed, as the settings have no dhcp.socket")
+        raise InvalidParameter(
+            "--socket is needed, as the settings have no dhcp.socket; --config-file names others"
+        )
     rules = _rules(args) if args.server == "kea" else []
     classes = {
         seconds: text for seconds, (_, text) in kea_vendor_classes(rules, args.lease_time).items()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_MAX_NAME = 200
+"""Characters of a file name that are kept: it comes from the network."""
+
 
 class Journal:
     """Takes note of requests that are answered."""
@@ -47,6 +50,9 @@ class Journal:
         `size` is in bytes; `served` tells a file from an error. A HEAD is no fetch of a file.
         """
         self._metrics.request(protocol, served, seconds, size)
+        name = file
+        if len(file) > _MAX_NAME:
+            name = f"{file[:_MAX_NAME]}… ({len(file)} characters)"
         record = identified.record if identified is not None else None
         loaded = identified.loaded if identified is not None else None
         plugin = loaded.id if loaded is not None else None
@@ -58,7 +64,7 @@ class Journal:
                     time.time(),
                     protocol,
                     peer,
-                    file,
+                    name,
                     status,
                     size,
                     seconds,
@@ -72,18 +78,19 @@ class Journal:
                 self.fetched(record.id, file)
         if logger.isEnabledFor(logging.INFO):
             logger.info(
-                "<%d> %s %s %s %s: %s, %d bytes in %.1f ms, device %s, mac %s, plugin %s%s",
+                "<%d> %s %s %s %s: %s, %d bytes in %.1f ms, device %s, mac %s, plugin %s%s%s",
                 identified.number if identified is not None else 0,
                 protocol,
                 peer,
                 method,
-                escape(file),
+                escape(name),
                 status,
                 size,
                 seconds * 1000,
                 record.id if record is not None else None,
                 record.document.get("mac") if record is not None else None,
                 plugin,
+                f", found by {identified.found_by}" if identified and identified.found_by else "",
                 f" ({refused})" if refused else "",
             )
 

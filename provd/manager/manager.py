@@ -40,6 +40,7 @@ from provd.manager.configs import Configs, Stamp
 from provd.manager.freshness import is_as_fresh, render_key
 from provd.manager.locks import KeyedLocks, finish
 from provd.manager.metrics import Metrics
+from provd.manager.refusals import Refusals
 from provd.manager.rendering import RenderState, RenderStates
 from provd.model.config import (
     AUTOCREATE,
@@ -162,6 +163,7 @@ class DeviceManager:
         self.deleted: Callable[[str], None] = lambda _device_id: None
         """Called with the id of every device that is deleted."""
         self.main_tenant: str | None = None
+        self.refusals = Refusals()
         self.renders = 0
 
     # Reading devices
@@ -525,6 +527,7 @@ class DeviceManager:
         self._states.begin(device_id, state)
         self._verified.pop(device_id, None)
         self._deconfigure(state, previous)
+        self.refusals.forget(device_id)
         loaded = plan.loaded
         configured = False
         files: tuple[str, ...] = ()
@@ -540,8 +543,10 @@ class DeviceManager:
             except PluginError as error:
                 # A full disk passes; what the plugin refuses, it refuses until something changes.
                 retry = isinstance(error.__cause__, OSError)
+                self.refusals.note(device_id, str(error))
                 logger.warning("device %s is not configured: %s", device_id, error)
             except InvalidDocument as error:
+                self.refusals.note(device_id, str(error))
                 logger.warning("device %s is not configured: %s", device_id, error)
         elif plan.refused is not None and loaded is not None:
             logger.info("device %s is not configured: %s", device_id, plan.refused)

@@ -102,24 +102,27 @@ class PluginManager:
         self._run(operation, work(), done)
         return operation
 
-    async def install(self, plugin_id: str) -> Operation:
-        """Begin to install a plugin; the error says why it cannot even begin."""
+    async def install(self, plugin_id: str, version: str | None = None) -> Operation:
+        """Begin to install a plugin, of that version; the error says why it cannot even begin."""
         self._claim(plugin_id)
         try:
             if self._host.is_installed(plugin_id):
                 raise PluginAlreadyInstalled(plugin_id)
-            return await self._begin(plugin_id, "install")
+            return await self._begin(plugin_id, "install", version)
         except BaseException:
             self._busy.discard(plugin_id)
             raise
 
-    async def upgrade(self, plugin_id: str) -> Operation:
-        """Begin to upgrade an installed plugin; the error says why it cannot even begin."""
+    async def upgrade(self, plugin_id: str, version: str | None = None) -> Operation:
+        """Begin to replace an installed plugin by the listed version, be it an older one.
+
+        PluginError if `version` is another one; the error says why it cannot even begin.
+        """
         self._claim(plugin_id)
         try:
             if not self._host.is_installed(plugin_id):
                 raise PluginNotInstalled(plugin_id, f"plugin {plugin_id} is not already installed")
-            return await self._begin(plugin_id, "upgrade")
+            return await self._begin(plugin_id, "upgrade", version)
         except BaseException:
             self._busy.discard(plugin_id)
             raise
@@ -134,8 +137,9 @@ class PluginManager:
             raise OperationRunning(f"a package of plugin {plugin_id} is being installed")
         self._busy.add(plugin_id)
 
-    async def _begin(self, plugin_id: str, label: str) -> Operation:
+    async def _begin(self, plugin_id: str, label: str, version: str | None) -> Operation:
         entry: Entry = await self._in_thread(self._repository.entry, plugin_id)
+        check_version(plugin_id, entry.info["version"], version)
         cached = await self._in_thread(self._repository.is_cached, entry)
         server = None if cached else self._server()
         operation = Operation(label, PROGRESS)
@@ -297,6 +301,14 @@ class PluginManager:
                 logger.error("plugin %s is not installed: %s", plugin_id, error)
             finally:
                 self._busy.discard(plugin_id)
+
+
+def check_version(name: str, offered: object, asked: str | None) -> None:
+    """Raise PluginError unless the version that is offered is the one asked for, if any is."""
+    if asked is not None and asked != str(offered):
+        raise PluginError(
+            name, f"version {asked} of {name} is not offered; the repository has {offered}"
+        )
 
 
 def _counter(operation: Operation) -> Callable[[int], None]:

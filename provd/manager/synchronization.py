@@ -17,6 +17,7 @@ from twisted.internet import defer, task
 from provd.errors import ProvdError, describe
 from provd.logs import log_failure
 from provd.manager.history import SyncEntry
+from provd.manager.sync_tally import SyncTally
 from provd.model.operations import FAIL, PROGRESS, SUCCESS, Operation
 
 if TYPE_CHECKING:
@@ -194,7 +195,10 @@ class Synchronizations:
         no more than 64 phones are awaited at one time: what harms them is to harm few.
         """
         operation = Operation(state=PROGRESS, current=0, end=len(device_ids))
-        work = self._many(device_ids, operation, per_second, max_failures)
+        tally = SyncTally(operation)
+        if device_ids and self._way() == "none":
+            tally.impossible = "general.sync_service_type is none"
+        work = self._many(device_ids, operation, tally, per_second, max_failures)
         self._jobs.start(
             f"synchronisation of {len(device_ids)} devices", work, operation, can_be_stopped=True
         )
@@ -204,6 +208,7 @@ class Synchronizations:
         self,
         device_ids: Sequence[str],
         operation: Operation,
+        tally: SyncTally,
         per_second: float,
         max_failures: int,
     ) -> None:
@@ -222,12 +227,13 @@ class Synchronizations:
             finally:
                 told += 1
                 failures += single.state == FAIL
+                tally.note(device_id, single, is_awaited=expected is not None, has_come=self._waits)
                 if not operation.is_finished:
                     operation.current = told
                 slots.release()  # last, as who waits for it goes on at once, and looks at these
             if expected is not None:
                 # Success was the message: the phone is awaited, but nobody waits for that.
-                await self._watch(device_id, expected, single)
+                tally.note_outcome(has_come=await self._confirm(device_id, expected))
 
         def start(device_id: str) -> None:
             work = defer.Deferred.fromCoroutine(one(device_id))
@@ -243,16 +249,20 @@ class Synchronizations:
                 if early > 0:
                     await task.deferLater(self._clock, early)
                 await slots.acquire()
-                if failures > max_failures or operation.is_forgotten:
+                if failures > max_failures or operation.is_forgotten or tally.is_hopeless:
                     slots.release()
                     break
                 start(device_id)
                 # What was late is made up for, but never by a burst.
                 due = max(due, self._clock.seconds() - _MAX_LATE) + 1 / per_second
-            if failures <= max_failures and not operation.is_forgotten:
+            if failures <= max_failures and not operation.is_forgotten and not tally.is_hopeless:
                 for _ in range(_AT_ONCE):
                     await slots.acquire()
-            self._end_many(operation, told, failures, max_failures)
+            if tally.is_hopeless:
+                operation.fail(f"no phone can be told: {tally.impossible}")
+                logger.warning("the synchronisation of devices: %s", operation.error)
+            else:
+                self._end_many(operation, told, failures, max_failures)
             await defer.DeferredList(list(running))
         except defer.CancelledError:
             if not operation.is_finished:
@@ -273,5 +283,8 @@ class Synchronizations:
             logger.info("the synchronisation of devices was stopped after %d", told)
             operation.fail("stopped")
         else:
-            logger.info("%d devices were told to reload, %d failed", told, failures)
-            operation.state = SUCCESS
+            logger.info("%d devices were told to reload, %d failed", told - failures, failures)
+            if failures:
+                operation.fail(f"{failures} of {told} devices failed")
+            else:
+                operation.state = SUCCESS

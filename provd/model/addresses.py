@@ -42,7 +42,10 @@ def to_mac(value: str) -> str:
             return bytes.fromhex(value).decode("latin-1")
         if match := _SEPARATED_MAC.fullmatch(value):
             return "".join(chr(int(group, 16)) for group in value.split(match[1]))
-    raise ValueError(f"not a MAC address: {value!r:.80}")
+    raise ValueError(
+        f"not a MAC address: {value!r:.80}; allowed are forms such as 00:15:65:12:34:56, "
+        "00-15-65-12-34-56 and 001565123456"
+    )
 
 
 def from_mac(packed: str | bytes, separator: str = ":", uppercase: bool = False) -> str:
@@ -74,7 +77,7 @@ def to_ip(value: str) -> bytes:
             return socket.inet_aton(value)
         except OSError:
             pass
-    raise ValueError(f"not an IPv4 address: {value!r:.80}")
+    raise ValueError(f"not an IPv4 address: {value!r:.80}; allowed are forms such as 192.0.2.20")
 
 
 def from_ip(packed: str | bytes) -> str:

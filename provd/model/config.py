@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from provd.errors import InvalidDocument
 from provd.model.documents import as_bool, check_depth, copy_json, is_bool_like, shown
 from provd.model.ids import autocreated_id
+from provd.model.parameters import unknown_names, unknown_parameters
 from provd.model.rawconfig import validate_stored
+from provd.model.shapes import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -69,6 +71,12 @@ def validate_config(document: Mapping[str, Any]) -> None:
             raise InvalidDocument(f"{key}: {shown(value)} is not a boolean in config")
     check_depth(document)
     validate_stored(document["raw_config"])
+
+
+def config_warnings(document: Mapping[str, Any]) -> list[str]:
+    """Return a warning for each member or parameter that nobody knows, at every depth."""
+    members = list(unknown_names("config", document, Config.__annotations__, "member"))[:50]
+    return [*members, *unknown_parameters(document.get("raw_config"))]
 
 
 def is_transient(document: Mapping[str, Any]) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from provd.errors import InvalidDocument
 from provd.model.addresses import is_normed_ip, is_normed_mac
 from provd.model.documents import check_depth, is_bool_like, is_storable_text, shown
+from provd.model.parameters import unknown_names
+from provd.model.shapes import Device
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +46,11 @@ _TEXT_KEYS = (
 _BOOL_KEYS = ("configured", "is_new")
 
 
+def device_warnings(document: Mapping[str, Any]) -> list[str]:
+    """Return a warning for each member that nobody knows; names that start with X_ are free."""
+    return list(unknown_names("device", document, Device.__annotations__, "member"))[:50]
+
+
 def validate_device(document: Mapping[str, Any], require_tenant: bool = True) -> None:
     """Raise InvalidDocument if `document` may not be stored as a device.
 
@@ -60,10 +67,16 @@ def validate_device(document: Mapping[str, Any], require_tenant: bool = True) ->
             raise InvalidDocument(f"{key}: {shown(value)} holds a forbidden character in device")
     mac = document.get("mac")
     if mac is not None and not is_normed_mac(mac):
-        raise InvalidDocument(f"Non-normalized MAC address {shown(mac)}")
+        raise InvalidDocument(
+            f"Non-normalized MAC address {shown(mac)}; it must be six pairs of lower-case "
+            "hexadecimal digits between colons, such as 00:15:65:12:34:56"
+        )
     ip = document.get("ip")
     if ip is not None and not is_normed_ip(ip):
-        raise InvalidDocument(f"Non-normalized IP address {shown(ip)}")
+        raise InvalidDocument(
+            f"Non-normalized IP address {shown(ip)}; it must be an IPv4 address of four numbers "
+            "without leading zeros, such as 192.0.2.20"
+        )
     for key in _BOOL_KEYS:
         value = document.get(key)
         if value is not None and not is_bool_like(value):

@@ -5,7 +5,7 @@ Grammar of the text: `[label|]state[;current[/end]](child)…` (contract: REST A
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,9 @@ class Operation:
         self.end = end
         self.children = list(children)
         self.error: str | None = None
+        """Why it failed, in words."""
+        self.details: dict[str, Any] | None = None
+        """What else there is to tell; REST shows it beside the status."""
         self.is_forgotten = False
         """Whether nobody can ask for it any more; what it does may stop then."""
 

@@ -22,6 +22,7 @@ from provd.errors import AuthUnavailable, ProvdError, TenantUnknown
 from provd.logs import escape
 from provd.manager.config_access import Caller
 from provd.model.documents import check_depth
+from provd.rest.audit import METHODS, Change
 from provd.rest.errors import NO_SUCH_RESOURCE, HttpError, to_http
 from provd.rest.schemas import LINKS
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/vnd.proformatique.provd+json"
+PLAIN_JSON = "application/json"
+"""The other media type: taken in bodies, and given to those who accept nothing else of ours."""
 ROOT = "/0.2"
 MAX_BODY = 64 * 1024 * 1024
 SLICE_SECONDS = 0.005
@@ -125,6 +128,8 @@ class Reply:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     shape: Callable[[Any], Any] | None = None
     """What each member of a listing goes out as; None for itself."""
+    remark: str = ""
+    """What the log says of a change beyond its status."""
 
 
 @attrs.frozen
@@ -341,11 +346,14 @@ class RestApi:
         )
 
     async def _handle(self, route: Route, request: server.Request, params: dict[str, str]) -> bytes:
+        change = Change(request) if _method(request) in METHODS else None
         try:
-            reply = await self._reply(route, request, params)
+            reply = await self._reply(route, request, params, change)
             if reply.document is not None:
                 content = await encode_in_slices(reply.document, self._pause, shape=reply.shape)
-                reply = attrs.evolve(reply, document=None, content=content)
+                reply = attrs.evolve(
+                    reply, document=None, content=content, content_type=_answer_type(request)
+                )
         except (defer.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # what a plugin's service raises, too
@@ -357,13 +365,19 @@ class RestApi:
                 logger.error(
                     "%s %s: %d %s", _method(request), _shown(request), refusal.status, error
                 )
+            if change is not None:
+                change.log(refusal.status, refusal.text)
             return _write_error(request, refusal)
+        if change is not None:
+            change.log(reply.status, ", ".join(filter(None, (reply.location, reply.remark))))
         return _write(request, reply)
 
     def _pause(self) -> defer.Deferred[None]:
         return task.deferLater(self._clock, 0)
 
-    async def _reply(self, route: Route, request: server.Request, params: dict[str, str]) -> Reply:
+    async def _reply(
+        self, route: Route, request: server.Request, params: dict[str, str], change: Change | None
+    ) -> Reply:
         if not route.exists(params):
             raise HttpError(404, NO_SUCH_RESOURCE)
         method = _method(request)
@@ -379,6 +393,8 @@ class RestApi:
         except ProvdError as error:
             _log_trespass(request, error, "a token")
             raise
+        if change is not None:
+            change.who = await self._authorizer.caller(token)
         body = None
         if method in {"GET", "HEAD"}:
             if action.access is not None:
@@ -387,6 +403,8 @@ class RestApi:
             _check_content_type(request)
             assert request.content is not None
             body = decode(request.content.read())
+            if change is not None:
+                change.take_body(body)
         args = {
             name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace")
             for name, values in (request.args or {}).items()
@@ -463,17 +481,34 @@ def _header(request: server.Request, name: bytes) -> str | None:
     return values[-1].decode("latin-1") if values else None
 
 
-def _check_accept(request: server.Request) -> None:
+def _accepted(request: server.Request) -> set[str] | None:
+    """Return the media types that the client accepts, in lower case; None if it says nothing."""
     values = request.requestHeaders.getRawHeaders(b"accept")
     if not values:
-        return
+        return None
+    accepted = set()
     for item in b",".join(values).decode("latin-1").split(","):
         name, _, parameters = item.partition(";")
-        if name.strip().lower() not in {MEDIA_TYPE, "application/*", "*/*"}:
-            continue
         if not any(_is_zero_quality(parameter) for parameter in parameters.split(";")):
-            return
-    raise HttpError(406, f'You must accept the "{MEDIA_TYPE}" MIME type.')
+            accepted.add(name.strip().lower())
+    return accepted
+
+
+def _check_accept(request: server.Request) -> None:
+    accepted = _accepted(request)
+    if accepted is None or accepted & {MEDIA_TYPE, PLAIN_JSON, "application/*", "*/*"}:
+        return
+    raise HttpError(
+        406, f'You must accept the "{MEDIA_TYPE}" MIME type. "{PLAIN_JSON}" will do, too.'
+    )
+
+
+def _answer_type(request: server.Request) -> str:
+    """Return the media type of an answer: plain JSON only where nothing else of ours will do."""
+    accepted = _accepted(request)
+    if accepted is None or accepted & {MEDIA_TYPE, "application/*", "*/*"}:
+        return MEDIA_TYPE
+    return PLAIN_JSON if PLAIN_JSON in accepted else MEDIA_TYPE
 
 
 def _is_zero_quality(parameter: str) -> bool:
@@ -483,8 +518,10 @@ def _is_zero_quality(parameter: str) -> bool:
 
 def _check_content_type(request: server.Request) -> None:
     value = _header(request, b"content-type") or ""
-    if value.partition(";")[0].strip().lower() != MEDIA_TYPE:
-        raise HttpError(415, f'Entity must be in media type "{MEDIA_TYPE}".')
+    if value.partition(";")[0].strip().lower() not in {MEDIA_TYPE, PLAIN_JSON}:
+        raise HttpError(
+            415, f'Entity must be in media type "{MEDIA_TYPE}". "{PLAIN_JSON}" will do, too.'
+        )
 
 
 def _write(request: server.Request, reply: Reply) -> bytes:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provd.manager.config_access import ConfigAccess
-from provd.model.config import without_owner
+from provd.model.config import config_warnings, without_owner
+from provd.model.selectors import Query
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point
 from provd.rest.listing import LISTING, parse_query, shape
-from provd.rest.schemas import ANY, ID, envelope, listing, ref
+from provd.rest.remarks import Remarks
+from provd.rest.schemas import ANY, ID, TEXT, envelope, list_of, listing, ref, with_members
 
 if TYPE_CHECKING:
     from provd.manager.manager import DeviceManager
 
 PATH = f"{ROOT}/cfg_mgr"
+_MAX_PARENTS = 50
+_MAX_NAMED = 10
 
 
 class ConfigsResource:
     """Configs and what they come to."""
 
     def __init__(self, manager: DeviceManager) -> None:
+        self._manager = manager
         self._access = ConfigAccess(manager)
 
     def routes(self) -> list[Route]:
@@ -49,7 +54,7 @@ class ConfigsResource:
                         "Create a config.",
                         status=201,
                         takes=envelope("config", ref("Config")),
-                        gives=ID,
+                        gives=with_members(ID, warnings=list_of(TEXT)),
                     ),
                 },
             ),
@@ -118,7 +123,22 @@ class ConfigsResource:
         """Create a config of the request tenant."""
         config = call.member("config", dict)
         config_id = await self._access.insert(config, await call.caller())
-        return Reply(201, {"id": config_id}, f"{PATH}/configs/{config_id}")
+        remarks = await self._remarks(config)
+        return Reply(
+            201,
+            {"id": config_id, **remarks.members()},
+            f"{PATH}/configs/{config_id}",
+            headers=remarks.headers(),
+            remark=remarks.text(),
+        )
+
+    async def _remarks(self, config: dict[str, Any]) -> Remarks:
+        """Return what in a config that was stored looks like a mistake."""
+        warnings = config_warnings(config)
+        for parent_id in config["parent_ids"][:_MAX_PARENTS]:
+            if await self._manager.configs.get(parent_id) is None:
+                warnings.append(f"config.parent_ids: there is no config {parent_id:.80}")
+        return Remarks(warnings)
 
     async def get(self, call: Call) -> Reply:
         """Read one config."""
@@ -130,13 +150,33 @@ class ConfigsResource:
         config_id = call.params["config_id"]
         caller = await call.caller()
         await self._access.for_change(config_id, caller)
-        await self._access.replace(config_id, call.member("config", dict), caller)
-        return Reply(204)
+        config = call.member("config", dict)
+        await self._access.replace(config_id, config, caller)
+        remarks = await self._remarks(config)
+        return Reply(204, headers=remarks.headers(), remark=remarks.text())
 
     async def delete(self, call: Call) -> Reply:
-        """Delete a config."""
-        await self._access.delete(call.params["config_id"], await call.caller())
-        return Reply(204)
+        """Delete a config; the log tells whose files that takes away."""
+        config_id = call.params["config_id"]
+        caller = await call.caller()
+        await self._access.for_change(config_id, caller)
+        loss = await self._loss(config_id)
+        await self._access.delete(config_id, caller)
+        return Reply(204, remark=loss)
+
+    async def _loss(self, config_id: str) -> str:
+        """Return in words which devices lose their files, or values, with a config."""
+        own: dict[str, Any] = {"config": config_id}
+        below = {"config": {"$in": await self._manager.config_descendants(config_id)}}
+        told = []
+        for selector, what in ((own, "lose their files"), (below, "lose its values")):
+            count = await self._manager.count_devices(selector)
+            if count:
+                query = Query(selector=selector, fields=("id",), limit=_MAX_NAMED)
+                some = [device["id"] for device in await self._manager.find_devices(query)]
+                more = f" and {count - len(some)} more" if count > len(some) else ""
+                told.append(f"{count} devices {what}: {' '.join(some)}{more}")
+        return ", ".join(told)
 
     async def raw(self, call: Call) -> Reply:
         """Read the flattened raw config."""

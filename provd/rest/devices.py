@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 from provd.errors import DeviceNotFound, InvalidDocument
 from provd.manager.config_access import ConfigAccess
 from provd.manager.operations import Operations
+from provd.manager.refusals import explain
 from provd.model.addresses import norm_ip, norm_mac
+from provd.model.device import device_warnings
 from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
 from provd.model.selectors import Query, compile_selector
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point, is_true
 from provd.rest.errors import HttpError
 from provd.rest.listing import LISTING, parse_query, shape
 from provd.rest.operations import created, operation_route
-from provd.rest.schemas import ID, envelope, list_of, listing, ref
+from provd.rest.remarks import Remarks
+from provd.rest.schemas import BOOLEAN, ID, TEXT, envelope, list_of, listing, ref, with_members
 
 if TYPE_CHECKING:
     from provd.manager.dhcp_events import DhcpEvents
@@ -80,7 +83,9 @@ class DevicesResource:
                         "Create a device.",
                         status=201,
                         takes=envelope("device", ref("Device")),
-                        gives=ID,
+                        gives=with_members(
+                            ID, configured=BOOLEAN, reason=TEXT, warnings=list_of(TEXT)
+                        ),
                     ),
                 },
             ),
@@ -211,7 +216,24 @@ class DevicesResource:
         device = call.member("device", dict)
         async with self._access.linked(device, await call.caller()):
             device_id = await self._manager.insert_device(device, call.tenant)
-        return Reply(201, {"id": device_id}, f"{PATH}/devices/{device_id}")
+        remarks = await self._remarks(device_id, device)
+        document = {"id": device_id, **remarks.members()}
+        return Reply(
+            201,
+            document,
+            f"{PATH}/devices/{device_id}",
+            headers=remarks.headers(),
+            remark=remarks.text(),
+        )
+
+    async def _remarks(self, device_id: str, device: dict[str, Any]) -> Remarks:
+        """Return what the caller of a change should know of a device."""
+        warnings = device_warnings(device)
+        try:
+            reason = await explain(self._manager, device_id)
+        except DeviceNotFound:  # somebody deleted it meanwhile
+            reason = "it is gone"
+        return Remarks(warnings, is_configured=reason is None, reason=reason)
 
     async def get(self, call: Call) -> Reply:
         """Read one device."""
@@ -244,7 +266,8 @@ class DevicesResource:
         device = call.member("device", dict)
         async with self._access.linked(device, await call.caller(), device_id):
             await self._manager.replace_device(device_id, device, call.tenant, visible)
-        return Reply(204)
+        remarks = await self._remarks(device_id, device)
+        return Reply(204, headers=remarks.headers(), remark=remarks.text())
 
     async def delete(self, call: Call) -> Reply:
         """Delete a device and its files."""
@@ -341,7 +364,8 @@ class DevicesResource:
             await self._manager.reconfigure_device(device_id, await call.visible())
         except DeviceNotFound as error:
             raise HttpError(400, "Tenant invalid for device") from error
-        return Reply(204)
+        remarks = await self._remarks(device_id, {})
+        return Reply(204, headers=remarks.headers(), remark=remarks.text())
 
     async def dhcpinfo(self, call: Call) -> Reply:
         """Take note of a DHCP event; answers when that is done, whatever came of it."""

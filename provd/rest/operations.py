@@ -44,9 +44,9 @@ def operation_route(
         check(call, await call.reader())
         operation = collection(call.params).get(call.params["operation_id"])
         document = {"status": operation.format()}
-        if operation.error is not None:
-            # Old clients look at the status alone.
-            document["reason"] = operation.error
+        # Old clients look at the status alone; operations of third-party plugins have no details.
+        remarks = {"reason": operation.error, "details": getattr(operation, "details", None)}
+        document |= {name: value for name, value in remarks.items() if value is not None}
         return Reply(document=document)
 
     async def delete(call: Call) -> Reply:

@@ -10,6 +10,7 @@ from twisted.internet import defer
 from provd.errors import DownloadError, PluginError, PluginNotLoaded, describe
 from provd.logs import log_failure
 from provd.manager.operations import Operations
+from provd.manager.plugins import check_version
 from provd.rest.app import ROOT, Action, Call, Reply, Route, entry_point, links
 from provd.rest.configure import (
     READ_ONE,
@@ -24,6 +25,7 @@ from provd.rest.operations import created, operation_route
 from provd.rest.schemas import (
     ANY,
     ID,
+    ID_AND_VERSION,
     LINKS,
     PACKAGES,
     PARAMETER,
@@ -96,7 +98,7 @@ class PluginsResource:
                         self.install,
                         "Install a plugin.",
                         status=201,
-                        takes=ID,
+                        takes=ID_AND_VERSION,
                         errors=(403,),
                     )
                 },
@@ -109,7 +111,7 @@ class PluginsResource:
                         self.upgrade,
                         "Upgrade a plugin.",
                         status=201,
-                        takes=ID,
+                        takes=ID_AND_VERSION,
                         errors=(403,),
                     )
                 },
@@ -184,13 +186,13 @@ class PluginsResource:
     async def install(self, call: Call) -> Reply:
         """Begin to install a plugin."""
         await call.require_main("the installation of a plugin")
-        operation = await self._plugins.install(call.member("id", str))
+        operation = await self._plugins.install(call.member("id", str), _version(call))
         return created(f"{INSTALL}/install", call, self._operations["install"], operation)
 
     async def upgrade(self, call: Call) -> Reply:
         """Begin to upgrade a plugin."""
         await call.require_main("the upgrade of a plugin")
-        operation = await self._plugins.upgrade(call.member("id", str))
+        operation = await self._plugins.upgrade(call.member("id", str), _version(call))
         return created(f"{INSTALL}/upgrade", call, self._operations["upgrade"], operation)
 
     async def update(self, call: Call) -> Reply:
@@ -333,7 +335,7 @@ class PluginsResource:
                     install,
                     "Install a package.",
                     status=201,
-                    takes=ID,
+                    takes=ID_AND_VERSION,
                     errors=(403,),
                 )
             },
@@ -343,7 +345,7 @@ class PluginsResource:
                     upgrade,
                     "Upgrade a package.",
                     status=201,
-                    takes=ID,
+                    takes=ID_AND_VERSION,
                     errors=(403,),
                 )
             },
@@ -403,6 +405,10 @@ class PluginsResource:
         package_id = call.member("id", str)
         operations = self._packages.setdefault((plugin_id, name), Operations(self._clock))
         begin = getattr(service, name, None)
+        version = _version(call)
+        if version is not None:
+            offered = service.list_installable().get(package_id, {}).get("version")
+            check_version(package_id, offered, version)
         try:
             if begin is None:  # plugins need not know how to upgrade
                 await defer.maybeDeferred(service.uninstall, package_id)
@@ -509,3 +515,11 @@ class PluginsResource:
         await call.require_main(f"a change of the parameter {name} of a plugin")
         parameters.set(name, value_of(call))
         return Reply(204)
+
+
+def _version(call: Call) -> str | None:
+    """Return the version that a body asks for; None for whatever is offered."""
+    version = call.body.get("version")
+    if version is not None and not isinstance(version, str):
+        raise HttpError(400, 'The value of the "version" key is not a text')
+    return version

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from provd.model.parameters import schemas as raw_config_schemas
+
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": "string", "nullable": True}
+BOOLEAN: Schema = {"type": "boolean"}
 OBJECT: Schema = {"type": "object"}
 BOOLEAN_WORD: Schema = {
     "description": "A boolean; 0, 1 and words such as yes and no stand for one. Kept as it is."
@@ -34,6 +37,11 @@ def envelope(key: str, schema: Schema) -> Schema:
     return {"type": "object", "required": [key], "properties": {key: schema}}
 
 
+def with_members(schema: Schema, **members: Schema) -> Schema:
+    """Return the schema of an object with further members that may be there."""
+    return {**schema, "properties": {**schema["properties"], **members}}
+
+
 def listing(key: str, schema: Schema) -> Schema:
     """Return the schema of a listing: documents, and how many match where a page was asked for."""
     count: Schema = {"type": "integer", "description": "How many match, on all pages."}
@@ -49,6 +57,7 @@ def _map_of(schema: Schema) -> Schema:
 
 
 ID = envelope("id", TEXT)
+ID_AND_VERSION = with_members(ID, version=TEXT)
 LINKS = envelope("links", list_of(ref("Link")))
 PACKAGES = envelope("pkgs", _map_of(ref("Package")))
 PARAMETERS = envelope("params", list_of(ref("Parameter")))
@@ -59,6 +68,7 @@ OPERATION: Schema = {
     "properties": {
         "status": TEXT,
         "reason": {**TEXT, "description": "Why it failed; only there if it did."},
+        "details": {**OBJECT, "description": "What came of each part, where it has many."},
     },
 }
 
@@ -202,7 +212,7 @@ SCHEMAS: dict[str, Schema] = {
             ),
         },
     },
-    "RawConfig": {"type": "object", "description": "Parameters of phones, by name."},
+    **raw_config_schemas(),
     "DhcpInfo": {
         "type": "object",
         "required": ["op", "ip"],

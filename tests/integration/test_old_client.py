@@ -369,7 +369,7 @@ def test_refusals_are_errors_with_their_status_and_no_json(client, daemon):
     assert status_of(client.plugins.get, "plugins/none/info") == 404
     answer = requests.get(
         f"{client.url}/status",
-        headers={"X-Auth-Token": daemon.token, "Accept": "application/json"},
+        headers={"X-Auth-Token": daemon.token, "Accept": "text/html"},
         timeout=30,
     )
     assert answer.status_code == 406

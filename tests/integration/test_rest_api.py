@@ -189,7 +189,7 @@ def test_a_method_that_a_resource_lacks_is_405_before_any_token_is_looked_at(
 
 def test_a_bad_token_wins_over_a_bad_media_type_and_that_over_a_bad_body(daemon):
     path = "/dev_mgr/devices"
-    bad = {"Content-Type": "application/json"}
+    bad = {"Content-Type": "text/plain"}
     assert_refused(
         daemon.post(path, None, body="{", token="invalid", headers=bad), 401, "Unauthorized"
     )
@@ -280,7 +280,6 @@ def test_a_body_in_provd_json_is_taken(daemon, value):
     [
         None,
         "",
-        "application/json",
         "text/plain",
         f"{MEDIA_TYPE}x",
         "application/x-www-form-urlencoded",
@@ -293,7 +292,8 @@ def test_a_body_in_provd_json_is_taken(daemon, value):
 def test_a_body_in_another_media_type_is_415(daemon, method, value):
     path = {"POST": "/dev_mgr/devices", "PUT": "/dev_mgr/devices/none"}[method]
     answer = daemon.rest(method, path, {"device": {}}, headers={"Content-Type": value})
-    assert_refused(answer, 415, f'Entity must be in media type "{MEDIA_TYPE}".')
+    text = f'Entity must be in media type "{MEDIA_TYPE}". "application/json" will do, too.'
+    assert_refused(answer, 415, text)
 
 
 @pytest.mark.parametrize(
@@ -304,6 +304,7 @@ def test_a_body_in_another_media_type_is_415(daemon, method, value):
         MEDIA_TYPE.upper(),
         "*/*",
         "application/*",
+        "application/json",
         "text/html, */*;q=0.1",
         f"application/json, {MEDIA_TYPE}; q=0.5",
     ],
@@ -313,12 +314,13 @@ def test_an_accept_that_holds_provd_json_is_fine(daemon, value):
 
 
 @pytest.mark.parametrize(
-    "value", ["application/json", "text/*", "", "*/*;q=0", f"{MEDIA_TYPE}; q=0.0", "\xff"]
+    "value", ["text/html", "text/*", "", "*/*;q=0", f"{MEDIA_TYPE}; q=0.0", "\xff"]
 )
 def test_an_accept_without_provd_json_is_406(daemon, value):
     for path in ("/dev_mgr/devices", "/dev_mgr/devices/none", "/configure"):
         answer = daemon.get(path, headers={"Accept": value})
-        assert_refused(answer, 406, f'You must accept the "{MEDIA_TYPE}" MIME type.')
+        text = f'You must accept the "{MEDIA_TYPE}" MIME type. "application/json" will do, too.'
+        assert_refused(answer, 406, text)
 
 
 def test_accept_is_not_looked_at_for_changes(daemon):
@@ -337,7 +339,7 @@ def test_success_bodies_are_compact_provd_json_in_utf_8(daemon):
     created = daemon.post("/dev_mgr/devices", {"device": {"id": "utf8", "description": "Zoë ✓"}})
     assert created.status == 201
     assert created.headers["content-type"] == MEDIA_TYPE
-    assert created.body == b'{"id":"utf8"}'
+    assert created.body.startswith(b'{"id":"utf8",')
     answer = daemon.get("/dev_mgr/devices/utf8")
     assert answer.headers["content-type"] == MEDIA_TYPE
     assert '"description":"Zoë ✓"'.encode() in answer.body

@@ -295,7 +295,7 @@ def begin(daemon, what, plugin_id=None, path="/pg_mgr/install"):
 def status(daemon, operation):
     answer = daemon.get(operation)
     assert answer.status == 200, answer
-    assert set(answer.json) == {"status"}
+    assert {"status"} <= set(answer.json) <= {"status", "reason"}
     text = answer.json["status"]
     parse(text)
     return text
@@ -541,6 +541,46 @@ def test_a_plugin_that_does_not_load_fails_and_an_old_version_stays(daemon, shop
     assert daemon.post("/pg_mgr/install/uninstall", {"id": "test-alpha"}).status == 204
     assert parse(do(daemon, "install", "test-alpha"))[:2] == ("install", "fail")
     assert "test-alpha" not in daemon.get("/pg_mgr/plugins").json["plugins"]
+
+
+def test_the_reason_of_a_failed_upgrade_is_in_its_operation(daemon, shop):
+    stocked(daemon)
+    shop.publish("3.0", alpha="1 / 0")
+    assert parse(do(daemon, "update"))[1] == "success"
+    operation = begin(daemon, "upgrade", "test-alpha")
+    daemon.wait_for(lambda: parse(status(daemon, operation))[1] == "fail", "the failure")
+    document = daemon.get(operation).json
+    assert set(document) == {"status", "reason"}
+    assert "division by zero" in document["reason"]
+
+
+def test_the_version_of_an_upgrade_is_obeyed_or_refused(daemon, shop):
+    stocked(daemon)
+
+    def upgrade(version):
+        body = {"id": "test-alpha", "version": version}
+        answer = daemon.post("/pg_mgr/install/upgrade", body)
+        if answer.status == 201:
+            finish(daemon, answer.headers["location"].removeprefix("/0.2"))
+        info = daemon.get("/pg_mgr/plugins/test-alpha/info").json["plugin_info"]
+        return answer, info["version"]
+
+    shop.publish("2.0")
+    do(daemon, "update")
+    answer, version = upgrade("1.5")
+    assert (answer.status, version) == (400, "1.0")
+    assert "version 1.5 of test-alpha is not offered; the repository has 2.0" in answer.text
+    assert upgrade(2)[0].status == 400
+    assert upgrade("2.0")[1] == "2.0"
+    shop.publish("1.0")
+    assert parse(do(daemon, "update"))[1] == "success"
+    answer, version = upgrade("1.0")
+    assert (answer.status, answer.text, version) == (201, "", "1.0")
+    answer = daemon.post(f"{BASE}/install", {"id": "fw", "version": "0.0"})
+    assert answer.status == 400
+    answer = daemon.post("/pg_mgr/install/uninstall", {"id": "test-alpha"})
+    answer = daemon.post("/pg_mgr/install/install", {"id": "test-alpha", "version": "9"})
+    assert (answer.status, "not offered" in answer.text) == (400, True)
 
 
 def test_an_uninstalled_plugin_is_gone_and_its_devices_are_not_configured(daemon):

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -190,3 +191,15 @@ def test_every_log_line_that_is_explained_is_one_of_ours():
         assert pieces, line
         pattern = re.compile(".*".join(re.escape(piece) for piece in pieces), re.DOTALL)
         assert any(map(pattern.search, texts)) or any(map(pattern.search, FOREIGN)), line
+
+
+def test_the_package_is_built_by_pinned_tools():
+    project = tomllib.loads(read("pyproject.toml"))
+    pins = set(re.findall(r"^([\w-]+==\S+)", read("requirements/build.txt"), re.MULTILINE))
+    required = set(project["build-system"]["requires"])
+    assert required
+    assert required <= pins
+    assert required <= set(
+        re.findall(r"^([\w-]+==\S+)", read("requirements/dev.txt"), re.MULTILINE)
+    )
+    assert "--require-hashes -r requirements/build.txt" in read("docs/run.md")

@@ -807,3 +807,10 @@ def test_every_path_is_absolute_once_loaded(place):
         value = value_at(settings, path)
         if path.endswith(("_dir", "_file")) and isinstance(value, str):
             assert os.path.isabs(value)
+
+
+def test_the_command_line_says_where_to_listen(place):
+    settings = place.load(listen="192.0.2.1", rest_ip="127.0.0.2", rest_port=1003)
+    general = settings.general
+    assert general.http_listen_interface == general.tftp_listen_interface == "192.0.2.1"
+    assert (settings.rest_api.ip, settings.rest_api.port) == ("127.0.0.2", 1003)

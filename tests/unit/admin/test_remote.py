@@ -194,3 +194,39 @@ def test_a_token_file_that_holds_no_token_is_told(server, run, tmp_path, content
     assert status == 1
     assert str(path) in err
     assert server.requests == []
+
+
+def test_failures_are_counted_with_their_reasons_and_make_the_status_1(server, run):
+    details = {
+        "told": 4,
+        "failed": 3,
+        "confirmed": 1,
+        "awaited": 3,
+        "reasons": [{"reason": "it is not registered", "devices": 3, "example": "d7"}],
+    }
+    document = {"status": "fail;7/7", "reason": "3 of 7 devices failed", "details": details}
+    server.answers = [BEGUN, (200, json.dumps(document).encode(), None)]
+    status, out, _ = run("resync", "--model", "m")
+    assert status == 1
+    assert out.splitlines() == [
+        "4 of 7 devices were told to reload",
+        "  failed: 3",
+        "  confirmed: 1 have fetched their files",
+        "Problems",
+        "  3 failed: it is not registered (such as d7)",
+        "  3 of 7 devices failed",
+    ]
+
+
+def test_a_daemon_that_is_not_there_is_named(tmp_path, capsys):
+    (tmp_path / "token").write_text("t")
+    where = ["--rest", "http://127.0.0.1:1", "--token-file", str(tmp_path / "token")]
+    assert remote.run(cli.parse(["resync", *where, "--model", "m"])) == 1
+    assert capsys.readouterr().err == "provd-admin: http://127.0.0.1:1: Connection refused\n"
+
+
+def test_a_token_file_that_is_missing_is_called_that(tmp_path, capsys):
+    where = ["--rest", "http://127.0.0.1:1", "--token-file", str(tmp_path / "none")]
+    assert remote.run(cli.parse(["resync", *where, "--model", "m"])) == 1
+    error = f"the token file {tmp_path / 'none'} cannot be read: No such file or directory"
+    assert capsys.readouterr().err == f"provd-admin: {error}\n"

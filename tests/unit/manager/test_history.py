@@ -91,7 +91,7 @@ def test_the_journal_writes_a_line_keeps_the_entry_and_counts(caplog):
         )
     line = caplog.messages[-1]
     assert line.startswith("<7> http 10.0.0.9 GET /a\\x0ab: 404, 3 bytes in 2.0 ms, device d1,")
-    assert line.endswith("(no plugin knows this phone)")
+    assert line.endswith(", found by mac (no plugin knows this phone)")
     [kept] = journal.history.of("d1")
     assert (kept.file, kept.status, kept.refused) == ("/a\nb", "404", "no plugin knows this phone")
     samples = {
@@ -103,6 +103,20 @@ def test_the_journal_writes_a_line_keeps_the_entry_and_counts(caplog):
     assert samples["provd_request_seconds_count", key] == 1
     assert samples["provd_request_seconds_sum", key] == 0.002
     assert samples["provd_sent_bytes_total", (("protocol", "http"),)] == 3
+
+
+def test_a_long_file_name_is_cut_in_the_line_and_in_the_history(caplog):
+    journal = Journal(History(5, 10), Metrics())
+    record = Record({"id": "d1", "mac": "00:00:00:00:00:01"}, 1)
+    with caplog.at_level(logging.INFO):
+        journal.answered(
+            "tftp", "10.0.0.9", "RRQ", "a" * 900, "not found", 0, 0.001,
+            Identified(7, {}, record, None, "ip"), served=False,
+        )  # fmt: skip
+    cut = f"{'a' * 200}… (900 characters)"
+    assert f"RRQ {cut}: not found" in caplog.messages[-1]
+    assert "a" * 201 not in caplog.text
+    assert journal.history.of("d1")[0].file == cut
 
 
 def test_a_duration_is_in_every_bucket_that_is_not_below_it():

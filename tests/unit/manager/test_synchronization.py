@@ -7,6 +7,7 @@ from provd.errors import (
     DeviceNotFound,
     InvalidDocument,
     NoAutocreateConfig,
+    NoWayToNotify,
     ProvisioningRefused,
     SynchronizeError,
     TooManyAttempts,
@@ -23,13 +24,13 @@ TRIGGER = "000000000001.cfg"
 def synced(core):
     """A core with a configured device, and what synchronises it."""
 
-    def make(confirm_seconds=60, success_means="sent"):
+    def make(confirm_seconds=60, success_means="sent", way="test"):
         core.synchronizations = Synchronizations(
             clock=core.clock,
             manager=core.manager,
             history=core.journal.history,
             jobs=core.jobs,
-            way=lambda: "test",
+            way=lambda: way,
             confirm_seconds=confirm_seconds,
             success_means=success_means,
         )
@@ -167,11 +168,47 @@ def test_too_many_failures_stop_it(synced):
     assert operation.error == "3 of 3 devices failed, no more are told"
 
 
-def test_some_failures_are_allowed(synced):
+def test_some_failures_do_not_stop_it_and_are_counted_by_reason(synced):
     core = synced(confirm_seconds=0)
     core.probe.raises["synchronize"] = ValueError("refused")
     operation = many(core, 3, max_failures=3)
     core.clock.pump([0.1] * 5)
+    assert (operation.format(), operation.error) == ("fail;3/3", "3 of 3 devices failed")
+    assert operation.details == {
+        "told": 0,
+        "failed": 3,
+        "confirmed": 0,
+        "awaited": 0,
+        "reasons": [{"reason": "ValueError: refused", "devices": 3, "example": "d1"}],
+    }
+
+
+def test_phones_that_come_later_are_counted_as_confirmed(synced):
+    core = synced(confirm_seconds=60)
+    operation = many(core, 3)
+    core.clock.pump([0.1] * 5)
+    assert operation.format() == "success;3/3"
+    assert (operation.details["told"], operation.details["awaited"]) == (3, 3)
+    core.synchronizations.fetched("d1", TRIGGER)
+    assert (operation.details["confirmed"], operation.details["awaited"]) == (1, 2)
+    core.clock.advance(60)
+    assert (operation.details["confirmed"], operation.details["awaited"]) == (1, 0)
+
+
+def test_where_there_is_no_way_to_tell_phones_it_ends_with_the_first(synced):
+    core = synced(confirm_seconds=60, way="none")
+    core.probe.synchronized = defer.fail(NoWayToNotify())
+    operation = many(core, 10, max_failures=20)
+    core.clock.pump([0.1] * 3)
+    assert told(core) == 1
+    assert operation.state == "fail"
+    assert operation.error == "no phone can be told: general.sync_service_type is none"
+
+
+def test_a_plugin_with_a_way_of_its_own_needs_no_other(synced):
+    core = synced(confirm_seconds=0, way="none")
+    operation = many(core, 3)
+    core.clock.pump([0.1] * 3)
     assert operation.format() == "success;3/3"
 
 

@@ -39,6 +39,9 @@ class Everybody:
     async def tenant(self, token, tenant):
         return tenant or "main"
 
+    async def caller(self, token):
+        return "'tester'"
+
     async def visible(self, tenant):
         return None
 
@@ -443,3 +446,75 @@ async def test_a_body_that_is_broken_never_reaches_a_handler():
         stub.flush()
         assert (await waiting).code == 400
     assert called == []
+
+
+# Who did what
+
+
+@pytest.mark.parametrize(
+    ("method", "line"),
+    [
+        ("POST", "REST POST /0.2/thing p1 by 'tester' from {peer}: 204, done so"),
+        ("PUT", "REST PUT /0.2/thing p1 by 'tester' from {peer}: 204, done so"),
+        ("DELETE", "REST DELETE /0.2/thing by 'tester' from {peer}: 204, done so"),
+    ],
+)
+def test_every_change_is_one_line_without_the_token(caplog, method, line):
+    caplog.set_level(logging.INFO)
+
+    async def handler(call):
+        return Reply(204, remark="done so")
+
+    arguments = sent({"id": "p1", "value": "hidden"}) if method != "DELETE" else {"headers": {}}
+    arguments["headers"] |= {"X-Auth-Token": "t0ken", "X-Forwarded-For": "192.0.2.7\x1b"}
+    send(client(route(method=method, handler=handler)), method, **arguments)
+    (record,) = [one for one in caplog.records if one.name == "provd.rest.audit"]
+    before, _, after = line.partition("{peer}")
+    text = record.getMessage()
+    assert text.startswith(before)
+    assert text.endswith(f"(for 192.0.2.7\\x1b){after}")
+    assert "t0ken" not in text
+    assert "hidden" not in text
+
+
+def test_a_change_that_is_refused_is_a_line_with_the_reason_and_a_reading_is_none(caplog):
+    caplog.set_level(logging.INFO)
+
+    async def handler(call):
+        raise errors.InvalidParameter("http://joe:s3cret@proxy: no")
+
+    send(client(route(method="PUT", handler=handler)), "PUT", **sent({}))
+    send(client(route()), "GET")
+    lines = [one.getMessage() for one in caplog.records if one.name == "provd.rest.audit"]
+    assert len(lines) == 1
+    assert lines[0].endswith(": 400, http://proxy: no")
+
+
+class Refusing(Everybody):
+    async def authorize(self, token, access, tenant):
+        raise errors.AuthenticationFailed("no")
+
+
+def test_who_has_no_valid_token_is_nobody(caplog):
+    caplog.set_level(logging.INFO)
+    send(client(route(method="DELETE"), authorizer=Refusing()), "DELETE")
+    assert "by nobody from" in caplog.text
+    assert caplog.records[-1].getMessage().endswith(": 401, Unauthorized")
+
+
+def test_plain_json_is_taken_and_given_to_who_accepts_only_that():
+    async def handler(call):
+        return Reply(document={"a": 1})
+
+    stub = client(route(handler=handler))
+    for accept, media_type in (
+        ("application/json", "application/json"),
+        (f"application/json, {MEDIA_TYPE}", MEDIA_TYPE),
+        ("*/*", MEDIA_TYPE),
+    ):
+        response, _ = send(stub, "GET", headers={"Accept": accept})
+        assert response.code == 200
+        assert response.headers.getRawHeaders("content-type") == [media_type]
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    response, _ = send(client(route(method="POST")), "POST", data=b"{}", headers=headers)
+    assert response.code == 204

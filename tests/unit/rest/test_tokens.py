@@ -161,6 +161,14 @@ def test_a_damaged_file_means_that_it_cannot_be_told_and_the_repaired_one_works(
     assert run(local.tenant(token, None))
 
 
+def test_the_file_may_be_named_after_the_verb_and_a_missing_one_is_named(file, tmp_path, capsys):
+    assert main(["create", "late", "--acl", "provd.#", "--file", file.path]) == 0
+    assert main(["list", "--file", file.path]) == 0
+    assert "late" in capsys.readouterr().out
+    assert main(["list", "--file", str(tmp_path / "none")]) == 1
+    assert f"there is no token file {tmp_path / 'none'}" in capsys.readouterr().err
+
+
 def test_the_tool_makes_lists_and_revokes(file, capsys):
     base = ["--file", file.path]
     assert (

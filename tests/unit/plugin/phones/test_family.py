@@ -133,6 +133,6 @@ def test_any_value_in_any_place_is_taken_or_refused(path, value):
     try:
         family = family_module._Reader("family.toml", document).read_checked()
     except InvalidDocument as error:
-        assert str(error).startswith("family.toml: ")
+        assert str(error).startswith("family.toml: ")  # noqa: PT017
     else:
         assert family.id

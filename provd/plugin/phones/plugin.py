@@ -354,7 +354,6 @@ def file_name(pattern: str, device: Mapping[str, Any]) -> str | None:
 
 @functools.lru_cache(maxsize=64)
 def _sensitive(files: tuple[ServedFile, ...]) -> tuple[re.Pattern[str], ...]:
-
     parts = {
         "{mac}": "[0-9a-fA-F]{12}",
         "{MAC}": "[0-9a-fA-F]{12}",

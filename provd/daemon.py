@@ -536,7 +536,9 @@ class Daemon(service.MultiService):
             count += len(known)
             for start in range(0, len(documents), 500):
                 part = [self._completed(collection, d) for d in documents[start : start + 500]]
-                await self._store.write([Insert(collection, d) for d in part if d is not None])
+                await self._store.write(
+                    [Insert(collection, d, shares=True) for d in part if d is not None]
+                )
             count += len(documents)
         path = os.path.join(os.path.dirname(directory), "app.json")
         parameters: dict[str, Any] = await self._in_thread(read_parameters, path)

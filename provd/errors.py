@@ -96,6 +96,19 @@ class RevisionConflict(ProvdError):
         self.document_id = document_id
 
 
+class IdentityTaken(ProvdError):
+    """A MAC address, serial number or UUID is another device's.
+
+    `owner_id` is for the log and for callers who may see that device; the message does not name it.
+    """
+
+    def __init__(self, kind: str, value: str, owner_id: str) -> None:
+        super().__init__(f"the {kind} {value!r} belongs to another device")
+        self.kind = kind
+        self.value = value
+        self.owner_id = owner_id
+
+
 class StoreError(ProvdError):
     """The document store failed."""
 

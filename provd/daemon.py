@@ -269,6 +269,7 @@ class Daemon(service.MultiService):
             success_means=general.sync_success,
         )
         self._manager.deleted = self._history.forget
+        self._manager.taken_over = self._history.move
         self._journal.fetched = self._synchronizations.fetched
         self._provisioning = Provisioning(reactor, self._manager, self._synchronizations)
         self._agi: AgiFactory | None = None

@@ -85,6 +85,7 @@ _ATTEMPTS = 8
 _IDS_AT_ONCE = 5000
 _PAUSE_SECONDS = 0.01
 _PAUSES = 5
+_NAMED_DUPLICATES = 10
 
 
 @attrs.frozen(slots=True)
@@ -153,6 +154,8 @@ class DeviceManager:
         self._cache_size = cache_size
         self._id_generator = id_generator
         self._clock = clock
+        self._duplicates = -1
+        """How many identities several devices share; below 0 while that is not known."""
         self._asked_at = float("-inf")
         """When a phone last waited for its device to be brought up to date."""
         self._locks = KeyedLocks(clock)
@@ -250,7 +253,7 @@ class DeviceManager:
             error.owner_id,
         )
         owner = await self.devices.get(error.owner_id)
-        if visible is not None and owner is not None and self._is_visible(owner.document, visible):
+        if owner is not None and self._is_visible(owner.document, visible):
             return IdentityTaken(error.kind, error.value, error.owner_id, is_told=True)
         return error
 
@@ -344,6 +347,53 @@ class DeviceManager:
         self.devices.written(None, record)
         self._note_fresh(record, _saved(plan, config, revisions[-2] if config else 0))
         return record
+
+    # Identities that several devices share, from before or after an import
+
+    async def find_duplicates(self, visible: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """Return what several devices share: `kind`, `value`, `owner` and `others`.
+
+        Ids of devices that the `visible` tenants do not have are left out; `owner` is None then.
+        """
+        shown = []
+        for shared in await self._store.duplicates():
+            ids = [shared.owner, *shared.others]
+            records = [await self.devices.get(device_id) for device_id in ids]
+            seen = {
+                record.id
+                for record in records
+                if record is not None and self._is_visible(record.document, visible)
+            }
+            if seen:
+                shown.append(
+                    {
+                        "kind": shared.kind,
+                        "value": shared.value,
+                        "owner": shared.owner if shared.owner in seen else None,
+                        "others": [one for one in shared.others if one in seen],
+                    }
+                )
+        return shown
+
+    async def count_duplicates(self) -> int:
+        """Return how many identities several devices share; once there are none, none come."""
+        if self._duplicates != 0:
+            self._duplicates = len(await self._store.duplicates())
+        return self._duplicates
+
+    async def report_duplicates(self) -> None:
+        """Write into the log what several devices share."""
+        self._duplicates = -1
+        if not await self.count_duplicates():
+            return
+        found = await self._store.duplicates()
+        logger.warning(
+            "%d MAC addresses, serial numbers or UUIDs belong to several devices each, and one of"
+            " those is served; provd-admin duplicates lists and resolves them: %s",
+            len(found),
+            ", ".join(f"{one.kind} {one.value}" for one in found[:_NAMED_DUPLICATES])
+            + (", …" if len(found) > _NAMED_DUPLICATES else ""),
+        )
 
     # Taking over
 
@@ -945,6 +995,7 @@ class DeviceManager:
         ids = await self._store.find_ids("devices", {})
         known = set(ids)
         leftovers: list[str] = []
+        await self.report_duplicates()
 
         async def look_at(device_id: str) -> None:
             if device_id not in known and await self.devices.get(device_id) is None:

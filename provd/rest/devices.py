@@ -102,6 +102,17 @@ class DevicesResource:
                 },
             ),
             Route(
+                f"{PATH}/duplicates",
+                {
+                    "GET": Action(
+                        "provd.dev_mgr.duplicates.read",
+                        self.duplicates,
+                        "List MAC addresses, serial numbers and UUIDs of several devices.",
+                        gives=envelope("duplicates", list_of(ref("Duplicate"))),
+                    )
+                },
+            ),
+            Route(
                 f"{PATH}/devices/<device_id>/history",
                 {
                     "GET": Action(
@@ -207,8 +218,14 @@ class DevicesResource:
     async def insert(self, call: Call) -> Reply:
         """Create a device in the request tenant."""
         device = call.member("device", dict)
-        device_id = await self._manager.insert_device(device, call.tenant)
+        visible = await call.visible()
+        device_id = await self._manager.insert_device(device, call.tenant, visible)
         return Reply(201, {"id": device_id}, f"{PATH}/devices/{device_id}")
+
+    async def duplicates(self, call: Call) -> Reply:
+        """List what several devices share, as far as the caller sees them."""
+        found = await self._manager.find_duplicates(await call.visible())
+        return Reply(document={"duplicates": found})
 
     async def get(self, call: Call) -> Reply:
         """Read one device."""

@@ -51,7 +51,7 @@ def build_api(
     """
 
     async def get_status(_call: Call) -> Reply:
-        return Reply(document=status())
+        return Reply(document={**status(), "duplicates": await manager.count_duplicates()})
 
     routes = [
         entry_point(

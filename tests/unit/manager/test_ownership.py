@@ -384,3 +384,25 @@ def test_a_device_that_shares_may_be_changed(ready):
     put(ready, "b", description="x")
     put(ready, "b", config="alice")
     assert user(ready) == "alice"
+
+
+# What shares is reported
+
+
+def test_what_several_devices_share_is_told_as_far_as_it_is_seen(ready, caplog):
+    legacy(
+        ready,
+        {"id": "a", "mac": mac(1), "tenant_uuid": "tenant-a"},
+        {"id": "b", "mac": mac(1), "tenant_uuid": OTHER},
+    )
+    assert "provd-admin duplicates lists and resolves them" in caplog.text
+    assert f"mac {mac(1)}" in caplog.text
+    found = {"kind": "mac", "value": mac(1), "owner": "a", "others": ["b"]}
+    duplicates = ready.manager.find_duplicates
+    assert result(duplicates()) == [found]
+    assert result(duplicates({OTHER})) == [{**found, "owner": None}]
+    assert result(duplicates({"tenant-a"})) == [{**found, "others": []}]
+    assert result(duplicates({MAIN})) == []
+    assert result(ready.manager.count_duplicates()) == 1
+    delete(ready, "b")
+    assert result(ready.manager.count_duplicates()) == 0

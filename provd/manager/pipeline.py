@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,9 @@ STAGE_TIMEOUT = 10.0
 _MAX_CANDIDATES = 200
 _MAX_NAMES = 20_000
 _RECOUNT_SECONDS = 60.0
+_TOLD_WITHOUT_NAME = ("vendor", "model", "version")
+_REMEMBERED_SECONDS = 300.0
+_MAX_NAMELESS = 10_000
 
 
 @attrs.frozen(slots=True)
@@ -117,6 +121,8 @@ class Pipeline:
         self._locks = KeyedLocks(clock)
         self._number = 0
         self._clock = clock
+        self._nameless: OrderedDict[str, tuple[float, Info]] = OrderedDict()
+        """What phones without a name told lately, by address; their next request may have one."""
         self._unclaimed: int | None = None
         self._counted_at = 0.0
         self.created = 0
@@ -246,6 +252,7 @@ class Pipeline:
         if record is None and self._creates and self._updates and not identities(info):
             # Common files are for all; what its own are called is not told.
             loaded = self._host.get(associate(self._host, info))
+            self._remember_nameless(ip, info)
         return Identified(number, info, record, loaded, found_by)
 
     async def _settle(
@@ -280,6 +287,20 @@ class Pipeline:
             elif record is not None:
                 record = await self._update(record, info, filename)
         return record, found_by if record is not None else None
+
+    def _remember_nameless(self, ip: str, info: Info) -> None:
+        if info.get("model") and not self._parameters.nat:
+            self._nameless.pop(ip, None)
+            self._nameless[ip] = (self._clock.seconds(), info)
+            while len(self._nameless) > _MAX_NAMELESS:
+                self._nameless.popitem(last=False)
+
+    def _recall_nameless(self, info: Info) -> Info:
+        """Return `info` with what the phone told while it had no name."""
+        at, told = self._nameless.pop(info.get("ip") or "", (0.0, {}))
+        if self._clock.seconds() - at > _REMEMBERED_SECONDS or _contradicts(info, told):
+            return info
+        return {**{key: told[key] for key in _TOLD_WITHOUT_NAME if told.get(key)}, **info}
 
     async def _is_told_apart(self, info: Info) -> bool:
         """Tell whether a device of such a request would be found again, and no other for it."""
@@ -378,6 +399,7 @@ class Pipeline:
         if reason is not None:
             logger.warning("no device is created for %s: %s", ip, reason)
             return None
+        info = self._recall_nameless(info)
         device = {key: value for key, value in info.items() if value is not None}
         device.update(id=new_id(), added="auto", tenant_uuid=self._manager.main_tenant)
         config = None

@@ -91,6 +91,25 @@ def test_a_phone_without_a_name_at_its_own_address_makes_no_device_its_plugin_ca
     assert not [r for r in caplog.records if r.exc_info and r.levelno >= logging.INFO]
 
 
+def test_what_a_phone_told_without_a_name_is_known_when_it_has_one(ready):
+    ready.http(NAMELESS)
+    result(
+        ready.pipeline.identify(
+            RequestType.TFTP, tftp_request("000000000001.cfg"), "10.1.0.1", "000000000001.cfg"
+        )
+    )
+    [device] = ready.all_stored()
+    assert (device["mac"], device["model"], device["version"]) == (mac(1), "A1", "1.0")
+    ready.http(NAMELESS, "10.1.0.2")
+    ready.clock.advance(301)
+    result(
+        ready.pipeline.identify(
+            RequestType.TFTP, tftp_request("000000000002.cfg"), "10.1.0.2", "000000000002.cfg"
+        )
+    )
+    assert "model" not in ready.all_stored()[1]
+
+
 def by_address(core):
     """Have a plugin that names its files by the address of a phone."""
     type(core.host.get("acme-1").plugin).path = lambda self, device: (

@@ -207,7 +207,7 @@ class OneOwner(RuleBasedStateMachine):
     def replace(self, which, phone, tenant, config, plugin):
         if not self.devices:
             return
-        device_id = sorted(self.devices)[which % len(self.devices)]
+        device_id = list(self.devices)[which % len(self.devices)]
         old = self.devices[device_id]
         document = {"mac": mac(phone), "config": config, "plugin": plugin}
         error = self.do("replace_device", device_id, document, tenant, self.visible(tenant))
@@ -225,7 +225,7 @@ class OneOwner(RuleBasedStateMachine):
     def delete(self, which, tenant):
         if not self.devices:
             return
-        device_id = sorted(self.devices)[which % len(self.devices)]
+        device_id = list(self.devices)[which % len(self.devices)]
         error = self.do("delete_device", device_id, self.visible(tenant))
         if tenant in {MAIN, self.devices[device_id]["tenant"]}:
             assert error is None
@@ -237,7 +237,7 @@ class OneOwner(RuleBasedStateMachine):
     @rule(which=st.integers(0, 5))
     def reconfigure(self, which):
         if self.devices:
-            device_id = sorted(self.devices)[which % len(self.devices)]
+            device_id = list(self.devices)[which % len(self.devices)]
             assert self.do("reconfigure_device", device_id) is None
         self.look()
 

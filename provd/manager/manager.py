@@ -212,24 +212,15 @@ class DeviceManager:
 
     # Changing devices
 
-    async def insert_device(
-        self, document: Document, tenant: str | None, visible: Collection[str] | None = None
-    ) -> str:
+    async def insert_device(self, document: Document, tenant: str | None) -> str:
         """Store and configure a new device of `tenant`; return its id.
 
         `configured` and `tenant_uuid` in `document` are ignored. A device that a request made and
         nobody claimed, with the same MAC address, serial number or UUID, becomes part of the new
-        one. InvalidDocument, DuplicateId, IdentityTaken, which tells of the other device if the
-        caller sees its tenant.
+        one. InvalidDocument, DuplicateId, IdentityTaken.
         """
         device = copy_json(document)
         device["tenant_uuid"] = tenant if tenant is not None else self._require_main_tenant()
-        try:
-            return await self._insert_with_id(device)
-        except IdentityTaken as error:
-            raise await self._tell_owner(error, visible) from None
-
-    async def _insert_with_id(self, device: Document) -> str:
         if device.get("id") is not None:
             await self._insert(device)
             return str(device["id"])
@@ -242,10 +233,10 @@ class DeviceManager:
             return str(device["id"])
         raise TooBusy("the ids generated for a new device are all taken by others")
 
-    async def _tell_owner(
+    async def tell_owner(
         self, error: IdentityTaken, visible: Collection[str] | None
     ) -> IdentityTaken:
-        """Return the error as a caller may see it: with the other device's id, or without."""
+        """Return the error as a caller who sees the `visible` tenants may see it, and log it."""
         logger.warning(
             "the %s %s is refused to another device, it belongs to device %s",
             error.kind,
@@ -497,7 +488,7 @@ class DeviceManager:
         try:
             await self.change_device(device_id, change)
         except IdentityTaken as error:
-            raise await self._tell_owner(error, visible) from None
+            raise await self.tell_owner(error, visible) from None
 
     def _is_new(self, device: Mapping[str, Any]) -> bool:
         return device.get("tenant_uuid") == self._require_main_tenant()

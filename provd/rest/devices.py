@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.errors import DeviceNotFound, InvalidDocument
+from provd.errors import DeviceNotFound, IdentityTaken, InvalidDocument
 from provd.manager.operations import Operations
 from provd.model.addresses import norm_ip, norm_mac
 from provd.model.dhcpinfo import DhcpInfo, parse_dhcp_info
@@ -218,8 +218,10 @@ class DevicesResource:
     async def insert(self, call: Call) -> Reply:
         """Create a device in the request tenant."""
         device = call.member("device", dict)
-        visible = await call.visible()
-        device_id = await self._manager.insert_device(device, call.tenant, visible)
+        try:
+            device_id = await self._manager.insert_device(device, call.tenant)
+        except IdentityTaken as error:
+            raise await self._manager.tell_owner(error, await call.visible()) from None
         return Reply(201, {"id": device_id}, f"{PATH}/devices/{device_id}")
 
     async def duplicates(self, call: Call) -> Reply:

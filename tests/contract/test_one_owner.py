@@ -189,7 +189,7 @@ class OneOwner(RuleBasedStateMachine):
     )
     def insert(self, device_id, phone, tenant, config, plugin):
         document = {"id": device_id, "mac": mac(phone), "config": config, "plugin": plugin}
-        error = self.do("insert_device", document, tenant, self.visible(tenant))
+        error = self.do("insert_device", document, tenant)
         if device_id in self.devices or self.is_taken(phone, device_id):
             assert error in {DuplicateId, IdentityTaken}
         else:

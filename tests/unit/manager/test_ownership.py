@@ -40,9 +40,9 @@ def user(core, number=1):
     return raw_config["sip_lines"]["1"]["username"] if raw_config else None
 
 
-def insert(core, device_id, number=1, tenant=MAIN, visible=None, **members):
+def insert(core, device_id, number=1, tenant=MAIN, **members):
     document = {"id": device_id, "mac": mac(number), "plugin": "acme-1", **members}
-    return result(core.manager.insert_device(document, tenant, visible))
+    return result(core.manager.insert_device(document, tenant))
 
 
 def put(core, device_id, tenant=MAIN, visible=None, **members):
@@ -70,7 +70,7 @@ def test_a_tenant_cannot_have_the_phone_of_another(ready):
     insert(ready, "a", config="alice", tenant="tenant-a")
     assert user(ready) == "alice"
     with pytest.raises(IdentityTaken) as caught:
-        insert(ready, "b", config="bob", tenant=OTHER, visible=frozenset((OTHER,)))
+        insert(ready, "b", config="bob", tenant=OTHER)
     assert str(caught.value) == f"the mac {mac(1)!r} belongs to another device"
     assert ready.stored("b") is None
     assert user(ready) == "alice"
@@ -85,8 +85,15 @@ def test_a_tenant_cannot_have_the_phone_of_another(ready):
 
 def test_who_sees_the_other_device_is_told_which_it_is(ready):
     insert(ready, "a", tenant="tenant-a")
-    with pytest.raises(IdentityTaken, match="belongs to device 'a'"):
-        insert(ready, "b", visible=frozenset((MAIN, "tenant-a")))
+    with pytest.raises(IdentityTaken) as caught:
+        insert(ready, "b")
+    for visible, whose in (
+        (None, "device 'a'"),
+        ({MAIN, "tenant-a"}, "device 'a'"),
+        ({MAIN, OTHER}, "another device"),
+    ):
+        told = result(ready.manager.tell_owner(caught.value, visible))
+        assert str(told) == f"the mac {mac(1)!r} belongs to {whose}"
     insert(ready, "b", number=2)
     with pytest.raises(IdentityTaken, match="belongs to device 'a'"):
         put(ready, "b", visible=frozenset((MAIN, "tenant-a")), mac=mac(1))

@@ -278,6 +278,7 @@ class Daemon(service.MultiService):
             success_means=general.sync_success,
         )
         self._manager.deleted = self._history.forget
+        self._manager.taken_over = self._history.move
         self._journal.fetched = self._synchronizations.fetched
         self._provisioning = Provisioning(reactor, self._manager, self._synchronizations)
         self._agi: AgiFactory | None = None
@@ -552,7 +553,9 @@ class Daemon(service.MultiService):
             count += len(known)
             for start in range(0, len(documents), 500):
                 part = [self._completed(collection, d) for d in documents[start : start + 500]]
-                await self._store.write([Insert(collection, d) for d in part if d is not None])
+                await self._store.write(
+                    [Insert(collection, d, shares=True) for d in part if d is not None]
+                )
             count += len(documents)
         path = os.path.join(os.path.dirname(directory), "app.json")
         parameters: dict[str, Any] = await self._in_thread(read_parameters, path)

@@ -116,6 +116,24 @@ class RevisionConflict(ProvdError):
         self.document_id = document_id
 
 
+class IdentityTaken(ProvdError):
+    """A MAC address, serial number or UUID is another device's.
+
+    `owner_id` is for the log; the message names it only if it may be told.
+    """
+
+    def __init__(self, kind: str, value: str, owner_id: str, *, is_told: bool = False) -> None:
+        whose = f"device {owner_id!r}" if is_told else "another device"
+        super().__init__(f"the {kind} {value!r} belongs to {whose}")
+        self.kind = kind
+        self.value = value
+        self.owner_id = owner_id
+
+
+class NotServed(ProvdError):
+    """A phone that tells only its address would get no files, so no device is made for it."""
+
+
 class StoreError(ProvdError):
     """The document store failed."""
 

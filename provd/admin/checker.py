@@ -43,7 +43,6 @@ async def check_relations(store: Store, report: Report, plugins: set[str]) -> No
             transient.add(config["id"])
     no_config: list[str] = []
     no_plugin: dict[str, int] = {}
-    by_mac: dict[str, int] = {}
     async for device in every(store, "devices"):
         used = device.get("config")
         if isinstance(used, str) and used:
@@ -51,7 +50,6 @@ async def check_relations(store: Store, report: Report, plugins: set[str]) -> No
             if used not in parents:
                 no_config.append(f"{device['id']}: {used}")
         _count(no_plugin, device.get("plugin"), plugins)
-        _count(by_mac, device.get("mac"), frozenset())
     report.facts["configs"], report.facts["devices"] = (
         len(parents),
         await store.count("devices", {}),
@@ -68,7 +66,10 @@ async def check_relations(store: Store, report: Report, plugins: set[str]) -> No
         "plugins that devices want and that are not installed": [
             f"{plugin}: {count} devices" for plugin, count in sorted(no_plugin.items())
         ],
-        "MAC addresses of several devices": sorted(m for m, n in by_mac.items() if n > 1),
+        "identities of several devices": [
+            f"{one.kind} {one.value}: {one.owner} is served, not {', '.join(one.others)}"
+            for one in await store.duplicates()
+        ],
     }
     report.lists.update({name: values for name, values in found.items() if values})
 

@@ -112,6 +112,19 @@ def _parser() -> argparse.ArgumentParser:
         "--max-failures", metavar="N", type=int, help="stop when more than so many failed (20)"
     )
 
+    verb = add(
+        "duplicates",
+        "list or resolve MAC addresses, serial numbers and UUIDs of several devices",
+        rest,
+    )
+    verb.add_argument("action", choices=("list", "resolve"))
+    verb.add_argument(
+        "--keep", metavar="ID", help="resolve: of the device that keeps what it shares with others"
+    )
+    verb.add_argument(
+        "--delete", action="store_true", help="resolve: delete the others; else they only lose it"
+    )
+
     verb = add("provision", "give a phone the config that has a code", rest)
     verb.add_argument("--code", required=True, help="or autoprov, to make it a new phone again")
     who = verb.add_mutually_exclusive_group(required=True)
@@ -314,6 +327,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.verb == "import" and options.source is None and options.settings_from is None:
         parser.error("import needs --from, --settings-from or both")
+    if options.verb == "duplicates" and (options.action == "resolve") != (options.keep is not None):
+        parser.error("duplicates resolve needs --keep, which list does not take")
     if options.verb == "resync" and all(
         getattr(options, name) is None
         for name in ("plugin", "model", "config", "tenant", "selector")

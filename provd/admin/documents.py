@@ -1,4 +1,7 @@
-"""Bring documents into a store: any number of times, nothing overwritten unasked."""
+"""Bring documents into a store: any number of times, nothing overwritten unasked.
+
+Devices that share a MAC address, serial number or UUID are taken over as they are.
+"""
 
 from __future__ import annotations
 
@@ -74,11 +77,11 @@ async def _compare(
     for document in chunk:
         record = present.get(document["id"])
         if record is None:
-            writes.append(Insert(collection, document))
+            writes.append(Insert(collection, document, shares=True))
         elif record.document == document:
             same += 1
         elif replace:
-            writes.append(Replace(collection, document, record.revision))
+            writes.append(Replace(collection, document, record.revision, shares=True))
         else:
             different.append(document["id"])
     return writes, same, different

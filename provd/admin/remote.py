@@ -1,4 +1,4 @@
-"""Verbs that ask a running daemon over REST: `resync` and `provision`.
+"""Verbs that ask a running daemon over REST: `resync`, `provision` and `duplicates`.
 
 They run without a reactor, so that requests block and Ctrl-C raises KeyboardInterrupt.
 """
@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import attrs
 
@@ -256,7 +256,48 @@ def _provision(client: Client, options: argparse.Namespace, line: _Line) -> tupl
     return report, 0
 
 
-VERBS = {"resync": _resync, "provision": _provision}
+def _duplicates(client: Client, options: argparse.Namespace, _line: _Line) -> tuple[Report, int]:
+    found = client.request("GET", f"{_DEVICES}/duplicates").member("duplicates")
+    if options.action == "list":
+        report = Report(f"{len(found)} identities are those of several devices")
+        report.lists["the device that is served, and the others"] = [
+            f"{one['kind']} {one['value']}: {one['owner']}; {', '.join(one['others'])}"
+            for one in found
+        ]
+        return report, 0
+    report = Report(f"Device {options.keep} keeps what it shared")
+    concerned = [one for one in found if options.keep in {one["owner"], *one["others"]}]
+    if not concerned:
+        raise ProvdError(f"device {options.keep} shares nothing with others")
+    for one in concerned:
+        for device_id in (one["owner"], *one["others"]):
+            if device_id not in {None, options.keep}:
+                _take_away(client, device_id, one["kind"], report, delete=options.delete)
+        if one["owner"] is None:
+            report.problem(f"{one['kind']} {one['value']}", "its owner is another tenant's")
+    return report, 0
+
+
+def _take_away(client: Client, device_id: str, kind: str, report: Report, *, delete: bool) -> None:
+    """Delete a device, or leave it without an identity of one kind."""
+    path = f"{_DEVICES}/devices/{quote(device_id, safe='')}"
+    if delete:
+        answer = client.request("DELETE", path)
+        done = "deleted"
+        if answer.status == 404:  # it shared two things
+            return
+    else:
+        device = client.request("GET", path).member("device")
+        device.pop(kind, None)
+        answer = client.request("PUT", path, {"device": device})
+        done = f"has no {kind} any more"
+    if answer.status == 204:
+        report.facts[f"device {device_id}"] = done
+    else:
+        report.problem(f"device {device_id}", answer.refusal)
+
+
+VERBS = {"resync": _resync, "provision": _provision, "duplicates": _duplicates}
 
 
 def run(options: argparse.Namespace) -> int:

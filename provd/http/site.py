@@ -323,6 +323,14 @@ class Accel:
         return f"{self._prefix}/{quote(real[len(self._root) :])}".encode("ascii")
 
 
+_REFUSALS = {
+    403: "a directory is not listed",
+    404: "there is no such file",
+    405: "the method is not allowed",
+    416: "the file has no such range",
+}
+
+
 def _cancel(_failure: Any, waiting: defer.Deferred[Any]) -> None:
     waiting.cancel()
 
@@ -826,7 +834,7 @@ class PhoneResource(resource.Resource):
         body = _page(code, "Error", text).render(request)
         request.setHeader(b"content-length", b"%d" % len(body))
         request.write(body)
-        self._log(request, None, len(body))
+        self._log(request, None, len(body), "it failed, see the log")
         request.finish()
 
     def _log(
@@ -838,7 +846,7 @@ class PhoneResource(resource.Resource):
     ) -> None:
         code = request.code
         if refused is None and code >= 400:
-            refused = "there is no such file" if code == 404 else "it failed, see the log"
+            refused = _REFUSALS.get(code, "the plugin's service refuses it")
         self._journal.answered(
             "http",
             request.client_address,

@@ -274,6 +274,11 @@ class DocumentCache:
                     if isinstance(value, str):
                         self._lookups.pop((key, value), None)
 
+    def forget_lookup(self, key: str, value: str) -> None:
+        """Ask the store again who has that value."""
+        self._asked.pop((key, value), None)
+        self._lookups.pop((key, value), None)
+
     # Several nodes
 
     def share(self) -> None:

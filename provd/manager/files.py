@@ -177,7 +177,11 @@ class Files:
     ) -> CachedFile | None:
         """Return the file, fresh; None if there is none."""
         owner = self._manager.owner(path)
-        if owner is not None and owner != device_id and await self._manager.refresh(owner) is None:
+        if (
+            owner is not None
+            and owner != device_id
+            and await self._manager.refresh_for_phone(owner) is None
+        ):
             await self._manager.device_gone(owner)  # another node deleted it
         file = self._cache.get(path)
         if file is None and not os.path.lexists(path) and await self._manager.restore(path, loaded):

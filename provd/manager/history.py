@@ -113,6 +113,15 @@ class History:
         """Return the entries of a device, newest first."""
         return list(reversed(self._devices.get(device_id, ())))
 
+    def move(self, device_id: str, heir_id: str) -> None:
+        """Give the entries of a device to the one that took its phone over."""
+        entries = self.of(device_id)
+        self.forget(device_id)
+        newer = self.of(heir_id)
+        self.forget(heir_id)
+        for entry in sorted((*entries, *newer), key=lambda one: one.time):
+            self.note(heir_id, entry)
+
     def forget(self, device_id: str) -> None:
         """Drop the entries of a device that is gone."""
         self._size -= len(self._devices.pop(device_id, ()))

@@ -11,9 +11,10 @@ rendered files of this node in step. Two rules keep that safe without a global l
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import OrderedDict
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -23,12 +24,15 @@ from provd.errors import (
     ConfigNotFound,
     DeviceNotFound,
     DuplicateId,
+    IdentityTaken,
     InvalidDocument,
     NoAutocreateConfig,
     NotDeletable,
+    NotServed,
     PluginError,
     ProvdError,
     RevisionConflict,
+    StoreError,
     SynchronizeError,
     TenantUnknown,
     TooBusy,
@@ -40,6 +44,7 @@ from provd.manager.configs import Configs, Stamp
 from provd.manager.freshness import is_as_fresh, render_key
 from provd.manager.locks import KeyedLocks, finish
 from provd.manager.metrics import Metrics
+from provd.manager.ownership import Ownership
 from provd.manager.refusals import Refusals
 from provd.manager.rendering import RenderState, RenderStates
 from provd.model.config import (
@@ -56,6 +61,7 @@ from provd.model.config import (
 )
 from provd.model.device import needs_reconfiguration, validate_device
 from provd.model.documents import as_bool, copy_json
+from provd.model.identities import identities
 from provd.model.ids import check_id, first_free_number, new_id
 from provd.model.operations import PROGRESS, Operation
 from provd.model.rawconfig import add_defaults, validate_merged
@@ -63,7 +69,15 @@ from provd.store.interface import Delete, Insert, Record, Replace, Write
 from provd.store.query import Query
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from provd.manager.jobs import Jobs
     from provd.manager.parameters import Parameters
@@ -78,6 +92,7 @@ _ATTEMPTS = 8
 _IDS_AT_ONCE = 5000
 _PAUSE_SECONDS = 0.01
 _PAUSES = 5
+_NAMED_DUPLICATES = 10
 
 
 @attrs.frozen(slots=True)
@@ -93,6 +108,8 @@ class Plan:
     plugin_stamp: str
     generation: int
     refused: str | None = None
+    is_withheld: bool = False
+    """Whether the device is not rendered because another owns one of its identities."""
 
 
 @attrs.frozen(slots=True)
@@ -146,11 +163,14 @@ class DeviceManager:
         self._cache_size = cache_size
         self._id_generator = id_generator
         self._clock = clock
+        self._duplicates = -1
+        """How many identities several devices share; below 0 while that is not known."""
         self._asked_at = float("-inf")
-        """When somebody last waited for a device to be brought up to date."""
+        """When a phone last waited for its device to be brought up to date."""
         self._locks = KeyedLocks(clock)
         self.devices = DocumentCache(store, "devices", cache_size)
         self.configs = Configs(store, base_raw_config, cache_size)
+        self.ownership = Ownership(store, self.devices, self.configs.cache)
         self._verified: OrderedDict[str, Verified] = OrderedDict()
         self._autocreate: tuple[int, Document | None] | None = None
         """The autocreate config, good while no config with a role is written."""
@@ -162,6 +182,8 @@ class DeviceManager:
         """Devices whose last rendering failed for a reason that passes, such as a full disk."""
         self.deleted: Callable[[str], None] = lambda _device_id: None
         """Called with the id of every device that is deleted."""
+        self.taken_over: Callable[[str, str], None] = lambda _old_id, _new_id: None
+        """Called with the id of a device that is gone and of the one that took its phone over."""
         self.main_tenant: str | None = None
         self.refusals = Refusals()
         self.renders = 0
@@ -205,7 +227,9 @@ class DeviceManager:
     async def insert_device(self, document: Document, tenant: str | None) -> str:
         """Store and configure a new device of `tenant`; return its id.
 
-        `configured` and `tenant_uuid` in `document` are ignored. InvalidDocument, DuplicateId.
+        `configured` and `tenant_uuid` in `document` are ignored. A device that a request made and
+        nobody claimed, with the same MAC address, serial number or UUID, becomes part of the new
+        one. InvalidDocument, DuplicateId, IdentityTaken.
         """
         device = copy_json(document)
         device["tenant_uuid"] = tenant if tenant is not None else self._require_main_tenant()
@@ -220,6 +244,21 @@ class DeviceManager:
                 continue  # somebody took the number meanwhile
             return str(device["id"])
         raise TooBusy("the ids generated for a new device are all taken by others")
+
+    async def tell_owner(
+        self, error: IdentityTaken, visible: Collection[str] | None
+    ) -> IdentityTaken:
+        """Return the error as a caller who sees the `visible` tenants may see it, and log it."""
+        logger.warning(
+            "the %s %s is refused to another device, it belongs to device %s",
+            error.kind,
+            error.value,
+            error.owner_id,
+        )
+        owner = await self.devices.get(error.owner_id)
+        if owner is not None and self._is_visible(owner.document, visible):
+            return IdentityTaken(error.kind, error.value, error.owner_id, is_told=True)
+        return error
 
     def _require_main_tenant(self) -> str:
         if self.main_tenant is None:
@@ -239,47 +278,198 @@ class DeviceManager:
         trigger: str | None = None,
         *,
         is_new_id: bool = False,
+        must_serve: bool = False,
     ) -> Record:
         """Render and store a new device, with its new `config` in the same write."""
-        return await finish(self._insert_now(device, config, trigger, is_new_id=is_new_id))
+        return await finish(
+            self._insert_now(device, config, trigger, is_new_id=is_new_id, must_serve=must_serve)
+        )
 
     async def _insert_now(
-        self, device: Document, config: Document | None, trigger: str | None, *, is_new_id: bool
+        self,
+        device: Document,
+        config: Document | None,
+        trigger: str | None,
+        *,
+        is_new_id: bool,
+        must_serve: bool,
     ) -> Record:
         main = self._require_main_tenant()
         check_id(device["id"])
         device["configured"] = False
         device["is_new"] = device["tenant_uuid"] == main
         validate_device(device)
-        async with self._locks.hold(("device", device["id"])):
-            if not is_new_id and await self.devices.get(device["id"]) is not None:
-                raise DuplicateId("devices", device["id"])
-            plan = await self._plan(device, config)
-            device["configured"] = self._render(device, plan, previous=None)
-            if trigger is not None and device["configured"]:
-                await self._note_remote_state(device, trigger, config)
-            writes: list[Write] = [] if config is None else [Insert("configs", config)]
-            writes.append(Insert("devices", device))
+        refusal: ProvdError | None = None
+        for _ in range(_ATTEMPTS):
+            rivals = await self.ownership.find_rivals(device, None, main)
+            async with self._hold_devices((device["id"], *(rival.id for rival in rivals))):
+                if not is_new_id and await self.devices.get(device["id"]) is not None:
+                    raise DuplicateId("devices", device["id"])
+                try:
+                    return await self._store_new(
+                        copy_json(device), config, trigger, rivals, must_serve=must_serve
+                    )
+                except (RevisionConflict, IdentityTaken, StoreError) as error:
+                    refusal = error
+            await self._make_good(refusal, rivals)
+        assert refusal is not None
+        raise refusal
+
+    async def _store_new(
+        self,
+        device: Document,
+        config: Document | None,
+        trigger: str | None,
+        rivals: Sequence[Record],
+        *,
+        must_serve: bool,
+    ) -> Record:
+        await self.ownership.inherit(device, rivals)
+        gone, gone_configs = await self.ownership.plan_takeover(device, rivals)
+        plan = await self._plan(device, config, [rival.id for rival in rivals])
+        for rival in rivals:
+            self._remove_files(rival.document, is_owner=True)
+        device["configured"] = self._render(device, plan, previous=None)
+        if must_serve and not device["configured"]:
+            self._remove_files(device, is_owner=True)
+            raise NotServed(f"plugin {device.get('plugin')} has no files for it")
+        if trigger is not None and device["configured"]:
+            await self._note_remote_state(device, trigger, config)
+        writes: list[Write] = [*gone, *([] if config is None else [Insert("configs", config)])]
+        writes.append(Insert("devices", device))
+        try:
+            revisions = await self._store.write(writes)
+        except BaseException as error:
+            # The owner's files have the same names.
+            self._remove_files(device, is_owner=not isinstance(error, IdentityTaken))
+            raise
+        self._note_takeover(rivals, gone_configs, device["id"])
+        if config is not None:
+            self.configs.cache.written(None, Record(config, revisions[-2]))
+        record = Record(device, revisions[-1])
+        self.devices.written(None, record)
+        self._note_fresh(record, _saved(plan, config, revisions[-2] if config else 0))
+        return record
+
+    # Identities that several devices share, from before or after an import
+
+    async def find_duplicates(self, visible: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """Return what several devices share: `kind`, `value`, `owner` and `others`.
+
+        Ids of devices that the `visible` tenants do not have are left out; `owner` is None then.
+        """
+        shown = []
+        for shared in await self._store.duplicates():
+            ids = [shared.owner, *shared.others]
+            records = [await self.devices.get(device_id) for device_id in ids]
+            seen = {
+                record.id
+                for record in records
+                if record is not None and self._is_visible(record.document, visible)
+            }
+            if seen:
+                shown.append(
+                    {
+                        "kind": shared.kind,
+                        "value": shared.value,
+                        "owner": shared.owner if shared.owner in seen else None,
+                        "others": [one for one in shared.others if one in seen],
+                    }
+                )
+        return shown
+
+    async def count_duplicates(self) -> int:
+        """Return how many identities several devices share; once there are none, none come."""
+        if self._duplicates != 0:
+            self._duplicates = len(await self._store.duplicates())
+        return self._duplicates
+
+    async def report_duplicates(self) -> None:
+        """Write into the log what several devices share."""
+        self._duplicates = -1
+        if not await self.count_duplicates():
+            return
+        found = await self._store.duplicates()
+        logger.warning(
+            "%d MAC addresses, serial numbers or UUIDs belong to several devices each, and one of"
+            " those is served; provd-admin duplicates lists and resolves them: %s",
+            len(found),
+            ", ".join(f"{one.kind} {one.value}" for one in found[:_NAMED_DUPLICATES])
+            + (", …" if len(found) > _NAMED_DUPLICATES else ""),
+        )
+
+    # Taking over
+
+    @asynccontextmanager
+    async def _hold_devices(self, device_ids: Iterable[str]) -> AsyncIterator[None]:
+        """Hold the locks of several devices, which all take in the same order."""
+        async with AsyncExitStack() as stack:
+            for device_id in sorted(set(device_ids)):
+                await stack.enter_async_context(self._locks.hold(("device", device_id)))
+            yield
+
+    def _note_takeover(
+        self, rivals: Iterable[Record], configs: Iterable[Record], device_id: str
+    ) -> None:
+        for config in configs:
+            self.configs.cache.written(config.document, None)
+        for rival in rivals:
+            self.devices.written(rival.document, None)
+            self._verified.pop(rival.id, None)
+            self._to_retry.discard(rival.id)
+            self.taken_over(rival.id, device_id)
+            logger.info("device %s takes over the automatic device %s", device_id, rival.id)
+
+    async def _make_good(self, error: ProvdError, rivals: Iterable[Record]) -> None:
+        """Forget what another writer made untrue, and write files again that were in the way.
+
+        StoreError is raised again.
+        """
+        harmed = [rival.id for rival in rivals]
+        if isinstance(error, IdentityTaken):
+            self.devices.forget([error.owner_id])
+            self.devices.forget_lookup(error.kind, error.value)
+            harmed.append(error.owner_id)
+        elif isinstance(error, RevisionConflict):
+            cache = self.devices if error.collection == "devices" else self.configs.cache
+            cache.forget([error.document_id])
+        await self._bring_back(harmed)
+        if isinstance(error, StoreError):
+            raise error
+
+    async def _bring_back(self, device_ids: Iterable[str]) -> None:
+        """Write the files of devices again, whatever was done to them."""
+        for device_id in device_ids:
             try:
-                revisions = await self._store.write(writes)
-            except BaseException:
-                self._remove_files(device)
-                raise
-            if config is not None:
-                self.configs.cache.written(None, Record(config, revisions[0]))
-            record = Record(device, revisions[-1])
-            self.devices.written(None, record)
-            self._note_fresh(record, _saved(plan, config, revisions[0]))
-            return record
+                await self._refresh_now(device_id, force=True)
+            except ProvdError as error:
+                self._verified.pop(device_id, None)
+                logger.warning("device %s is rendered when it is asked for: %s", device_id, error)
+
+    async def _serve_successors(
+        self, old: Mapping[str, Any], new: Mapping[str, Any] | None = None
+    ) -> None:
+        """Render the devices to which what a device lost belongs from now on, after an import."""
+        kept = identities(new)
+        for kind, value in identities(old).items():
+            if kept.get(kind) != value:
+                holders = await self.ownership.find_holders(kind, value)
+                await self._bring_back(holder for holder in holders if holder != old["id"])
 
     async def insert_new(
-        self, device: Document, config: Document | None, trigger: str | None = None
+        self,
+        device: Document,
+        config: Document | None,
+        trigger: str | None = None,
+        *,
+        must_serve: bool = False,
     ) -> Record:
         """Store and configure a device that a request made, with its config, in one write.
 
-        Its id is a new one; `trigger` is the file that was asked for.
+        Its id is a new one; `trigger` is the file that was asked for. NotServed if it `must_serve`
+        its phone and cannot be configured.
         """
-        return await self._insert(device, config, trigger, is_new_id=True)
+        return await self._insert(device, config, trigger, is_new_id=True, must_serve=must_serve)
 
     async def device_to_replace(self, device_id: str, visible: Collection[str] | None) -> None:
         """Raise DeviceNotFound unless a caller who sees the `visible` tenants may replace it."""
@@ -293,7 +483,8 @@ class DeviceManager:
         """Replace a device on behalf of a caller of `tenant` who sees the `visible` ones.
 
         A new device, still in the main tenant, moves to the caller's; any other must be visible
-        and stays where it is. DeviceNotFound, InvalidDocument; then nothing is changed.
+        and stays where it is. DeviceNotFound, InvalidDocument, IdentityTaken as for
+        `insert_device`; then nothing is changed.
         """
 
         def change(old: Document) -> Change:
@@ -306,7 +497,10 @@ class DeviceManager:
                 raise trespass(DeviceNotFound(device_id), f"device {device_id}")
             return Change(new)
 
-        await self.change_device(device_id, change)
+        try:
+            await self.change_device(device_id, change)
+        except IdentityTaken as error:
+            raise await self.tell_owner(error, visible) from None
 
     def _is_new(self, device: Mapping[str, Any]) -> bool:
         return device.get("tenant_uuid") == self._require_main_tenant()
@@ -323,7 +517,8 @@ class DeviceManager:
 
         `change` gets a copy of which it may replace members, and may be called again if another
         writer was faster. `trigger` is the file name whose download proves which SIP account the
-        phone runs; `force` reconfigures in any case. DeviceNotFound, InvalidDocument.
+        phone runs; `force` reconfigures in any case. DeviceNotFound, InvalidDocument,
+        IdentityTaken.
         """
         return await finish(self._change_now(device_id, change, trigger, force=force))
 
@@ -335,47 +530,83 @@ class DeviceManager:
         *,
         force: bool,
     ) -> Record:
-        async with self._locks.hold(("device", device_id)):
-            for _ in range(_ATTEMPTS):
+        held = {device_id}
+        refusal: ProvdError | None = None
+        for _ in range(_ATTEMPTS):
+            async with self._hold_devices(held):
                 record = await self.devices.get(device_id)
                 if record is None:
                     raise DeviceNotFound(device_id)
                 changed = change(dict(record.document))
+                changed.document["id"] = device_id
                 try:
-                    return await self._store_change(record, changed, trigger, force=force)
-                except RevisionConflict:
-                    self.devices.forget([device_id])
+                    rivals = await self.ownership.find_rivals(
+                        changed.document, record.document, self._require_main_tenant()
+                    )
+                except IdentityTaken as error:
+                    if refusal is None:
+                        raise
+                    refusal = error
+                    break
+                missing = {rival.id for rival in rivals} - held
+                held |= missing
+                if missing:
+                    continue
+                try:
+                    stored = await self._store_change(record, changed, trigger, rivals, force=force)
+                except (RevisionConflict, IdentityTaken, StoreError) as error:
+                    refusal = error
+                else:
+                    refusal = None
+            if refusal is None:
+                await self._serve_successors(record.document, stored.document)
+                return stored
+            await self._make_good(refusal, rivals)
+        if isinstance(refusal, IdentityTaken):
+            await self._bring_back([device_id])
+            raise refusal
         raise TooBusy(f"device {device_id} is changed by others all the time")
 
     async def _store_change(
-        self, record: Record, change: Change, trigger: str | None, *, force: bool
+        self,
+        record: Record,
+        change: Change,
+        trigger: str | None,
+        rivals: Sequence[Record],
+        *,
+        force: bool,
     ) -> Record:
         old, new, config = record.document, change.document, change.config
-        new["id"] = old["id"]
         was_configured = as_bool(old.get("configured"))
         new["configured"] = was_configured
         new["is_new"] = new.get("tenant_uuid") == self._require_main_tenant()
         validate_device(new)
+        await self.ownership.inherit(new, rivals)
         extra = ("tenant_uuid",) if self._url_key else ()
         plan = None
-        if force or needs_reconfiguration(old, new, extra):
-            plan = await self._plan(new, config)
-            new["configured"] = self._render(new, plan, previous=old)
+        gone, gone_configs = await self.ownership.plan_takeover(new, rivals)
+        if force or rivals or needs_reconfiguration(old, new, extra):
+            is_owner = await self._owns_files(record.id, old)
+            plan = await self._plan(new, config, [rival.id for rival in rivals])
+            for rival in rivals:
+                self._remove_files(rival.document, is_owner=True)
+            new["configured"] = self._render(new, plan, previous=old, is_owner=is_owner)
         if trigger is not None and new["configured"]:
             await self._note_remote_state(new, trigger, config)
         if new == old and config is None:
             if plan is not None:
                 self._note_fresh(record, plan)
             return record
-        writes: list[Write] = [] if config is None else [Insert("configs", config)]
+        writes: list[Write] = [*gone, *([] if config is None else [Insert("configs", config)])]
         writes.append(Replace("devices", new, record.revision))
         revisions = await self._store.write(writes)
+        self._note_takeover(rivals, gone_configs, record.id)
         if config is not None:
-            self.configs.cache.written(None, Record(config, revisions[0]))
+            self.configs.cache.written(None, Record(config, revisions[-2]))
         stored = Record(new, revisions[-1])
         self.devices.written(old, stored)
         if plan is not None:
-            self._note_fresh(stored, _saved(plan, config, revisions[0]))
+            self._note_fresh(stored, _saved(plan, config, revisions[-2] if config else 0))
         elif is_as_fresh(old, new):
             verified = self._verified.get(stored.id)
             if verified is not None and verified.revision == record.revision:
@@ -403,8 +634,11 @@ class DeviceManager:
             self.deleted(device_id)
             self._verified.pop(device_id, None)
             self._to_retry.discard(device_id)
-            self._remove_files(record.document)
+            self._remove_files(
+                record.document, is_owner=await self._owns_files(device_id, record.document)
+            )
             await self._drop_if_transient(record.document.get("config"))
+        await self._serve_successors(record.document)
 
     async def reconfigure_device(
         self, device_id: str, visible: Collection[str] | None = None
@@ -439,12 +673,18 @@ class DeviceManager:
         if loaded is None:
             return None
         try:
-            trigger = self._host.call(
-                loaded, "get_remote_state_trigger_filename", copy_json(record.document)
-            )
+            trigger = self._ask_trigger(loaded, record.document)
         except PluginError:
             return None
         return trigger if isinstance(trigger, str) else None
+
+    def _ask_trigger(self, loaded: LoadedPlugin, device: Document) -> Any:
+        return self._host.call(
+            loaded,
+            "get_remote_state_trigger_filename",
+            copy_json(device),
+            may_refuse=not device.get("mac"),
+        )
 
     async def _drop_if_transient(self, config_id: object) -> None:
         """Delete a config that was made for one device, unless some device still uses it."""
@@ -471,8 +711,17 @@ class DeviceManager:
         record = await self._require(device_id, visible)
         return record.document, await self._plan(record.document)
 
-    async def _plan(self, device: Document, unsaved: Document | None = None) -> Plan:
-        """Read what `device` would be rendered from; no await lies between the readings."""
+    async def _plan(
+        self,
+        device: Document,
+        unsaved: Document | None = None,
+        besides: Collection[str] = (),
+    ) -> Plan:
+        """Read what `device` would be rendered from; no await lies between the readings.
+
+        `besides` are devices that it takes over.
+        """
+        foreign = await self.ownership.find_foreign(device, besides)
         config_id = device.get("config")
         closure: dict[str, Document] = {}
         stamp: Stamp | None = None
@@ -499,6 +748,9 @@ class DeviceManager:
                 raw_config = None
             else:
                 raw_config["http_base_url"] = f"{raw_config['http_base_url']}/{key}"
+        if foreign is not None:
+            refused = f"its {foreign[0]} {foreign[1]} belongs to another device"
+            raw_config = None
         loaded = self._host.get(device.get("plugin"))
         plugin_stamp = loaded.stamp() if loaded is not None else ""
         return Plan(
@@ -509,24 +761,28 @@ class DeviceManager:
             plugin_stamp,
             self._generation,
             refused,
+            foreign is not None,
         )
 
-    def _render(self, device: Document, plan: Plan, previous: Document | None) -> bool:
+    def _render(
+        self, device: Document, plan: Plan, previous: Document | None, *, is_owner: bool = True
+    ) -> bool:
         """Write the files of a device as planned; return whether its plugin accepted it.
 
         `previous` is the document the device had, whose files go first; None for a new device.
+        `is_owner` is what `_owns_files` said of it.
         """
         started = time.perf_counter()
-        configured = self._render_now(device, plan, previous)
+        configured = self._render_now(device, plan, previous, is_owner=is_owner)
         self._metrics.render.observe(time.perf_counter() - started)
         return configured
 
-    def _render_now(self, device: Document, plan: Plan, previous: Document | None) -> bool:
+    def _render_now(
+        self, device: Document, plan: Plan, previous: Document | None, *, is_owner: bool
+    ) -> bool:
         device_id = device["id"]
-        state = self._states.load(device_id) if previous is not None else None
-        self._states.begin(device_id, state)
         self._verified.pop(device_id, None)
-        self._deconfigure(state, previous)
+        self._deconfigure(device_id, previous, is_owner=is_owner)
         self.refusals.forget(device_id)
         loaded = plan.loaded
         configured = False
@@ -538,13 +794,26 @@ class DeviceManager:
                 add_defaults(raw_config)
                 validate_merged(raw_config)
                 self.renders += 1
-                files = self._host.recorded(loaded, "configure", copy_json(device), raw_config)
+                files = self._host.recorded(
+                    loaded,
+                    "configure",
+                    copy_json(device),
+                    raw_config,
+                    may_refuse=not device.get("mac"),
+                )
                 configured = True
             except PluginError as error:
                 # A full disk passes; what the plugin refuses, it refuses until something changes.
                 retry = isinstance(error.__cause__, OSError)
                 self.refusals.note(device_id, str(error))
-                logger.warning("device %s is not configured: %s", device_id, error)
+                if device.get("mac") or retry:
+                    logger.warning("device %s is not configured: %s", device_id, error)
+                else:
+                    logger.info(
+                        "device %s is not configured, it has no MAC address yet: %s",
+                        device_id,
+                        error,
+                    )
             except InvalidDocument as error:
                 self.refusals.note(device_id, str(error))
                 logger.warning("device %s is not configured: %s", device_id, error)
@@ -562,26 +831,51 @@ class DeviceManager:
                 )
         return configured
 
-    def _deconfigure(self, state: RenderState | None, previous: Document | None) -> None:
-        """Let the plugin that rendered a device before remove its files."""
+    async def _owns_files(self, device_id: str, previous: Document | None) -> bool:
+        """Tell whether what was rendered for a device may go by its MAC address and the like.
+
+        It may not if another device owns one of those now, and with it files of that name.
+        """
+        state = self._states.load(device_id)
+        rendered = state.device if state is not None else previous
+        return rendered is None or await self.ownership.find_foreign(rendered) is None
+
+    def _deconfigure(self, device_id: str, previous: Document | None, *, is_owner: bool) -> None:
+        """Remove the files that a device had, by the plugin that wrote them; no one else's.
+
+        `previous` is the document the device had, None for a new device.
+        """
+        state = self._states.load(device_id) if previous is not None else None
+        own: list[str] = []
+        if state is not None:
+            owners = {path: self._states.owner(path) for path in state.files}
+            own = [path for path, owner in owners.items() if owner == device_id]
+            is_owner = is_owner and all(owner in {None, device_id} for owner in owners.values())
+        self._states.begin(device_id, state)
         if state is not None:
             old, configured = state.device, state.configured
         elif previous is not None:
             old, configured = previous, as_bool(previous.get("configured"))
         else:
             return
+        if not is_owner:
+            # The plugin goes by names, and would remove the files of whoever has the name now.
+            for path in own:
+                with suppress(OSError):
+                    os.unlink(path)
+            return
         loaded = self._host.get(old.get("plugin"))
         if configured and loaded is not None:
             try:
-                self._host.call(loaded, "deconfigure", copy_json(old))
+                self._host.call(
+                    loaded, "deconfigure", copy_json(old), may_refuse=not old.get("mac")
+                )
             except PluginError as error:
                 logger.warning("device %s is not deconfigured cleanly: %s", old["id"], error)
 
-    def _remove_files(self, device: Document) -> None:
+    def _remove_files(self, device: Document, *, is_owner: bool) -> None:
         """Remove what was rendered for a device that is gone."""
-        state = self._states.load(device["id"])
-        self._states.begin(device["id"], state)
-        self._deconfigure(state, device)
+        self._deconfigure(device["id"], device, is_owner=is_owner)
 
     async def remove_files(self, device_id: str) -> None:
         """Let the plugin of a device remove its files; the next request or refresh writes them."""
@@ -589,18 +883,18 @@ class DeviceManager:
             record = await self.devices.get(device_id)
             if record is not None:
                 self._verified.pop(device_id, None)
-                self._remove_files(record.document)
+                self._remove_files(
+                    record.document, is_owner=await self._owns_files(device_id, record.document)
+                )
 
     def _note_fresh(self, record: Record, plan: Plan) -> None:
-        if plan.loaded is None or record.id in self._to_retry:
+        if plan.loaded is None or plan.is_withheld or record.id in self._to_retry:
             return
         trigger = None
         try:
-            trigger = self._host.call(
-                plan.loaded, "get_remote_state_trigger_filename", copy_json(record.document)
-            )
+            trigger = self._ask_trigger(plan.loaded, record.document)
         except PluginError as error:
-            logger.info("device %s has no trigger file: %s", record.id, error)
+            logger.debug("device %s has no trigger file: %s", record.id, error)
         self._verified[record.id] = Verified(
             record.revision,
             plan.stamp,
@@ -633,8 +927,12 @@ class DeviceManager:
         Whether its plugin accepted it is stored if that changed. Devices whose plugin is not
         loaded are left alone, but for those whose config is gone.
         """
-        self._asked_at = self._clock.seconds()
         return await finish(self._refresh_now(device_id, force=force))
+
+    async def refresh_for_phone(self, device_id: str) -> Record | None:
+        """Do the same while a phone waits for it; what the background renders comes after."""
+        self._asked_at = self._clock.seconds()
+        return await self.refresh(device_id)
 
     async def _refresh_now(self, device_id: str, *, force: bool) -> Record | None:
         async with self._locks.hold(("device", device_id)):
@@ -663,7 +961,8 @@ class DeviceManager:
             if state is not None and state.key == plan.key and not force and state.is_intact():
                 result = state.configured
             else:
-                result = self._render(device, plan, previous=device)
+                is_owner = await self._owns_files(record.id, device)
+                result = self._render(device, plan, previous=device, is_owner=is_owner)
                 rendered = True
         # Where nodes differ in what they can render, each says so once, not at every request.
         if result != configured and (rendered or not self.devices.is_shared):
@@ -686,7 +985,7 @@ class DeviceManager:
             self._states.begin(device_id, self._states.load(device_id))
             self._verified.pop(device_id, None)
             logger.info("%s is gone, device %s is rendered again", path, device_id)
-            await self.refresh(device_id)
+            await self.refresh_for_phone(device_id)
             return True
         if path in loaded.common_files:
             logger.info("%s is gone, plugin %s writes its common files again", path, loaded.id)
@@ -702,6 +1001,7 @@ class DeviceManager:
         ids = await self._store.find_ids("devices", {})
         known = set(ids)
         leftovers: list[str] = []
+        await self.report_duplicates()
 
         async def look_at(device_id: str) -> None:
             if device_id not in known and await self.devices.get(device_id) is None:
@@ -823,11 +1123,23 @@ class DeviceManager:
         async with self._locks.hold(("device", device_id)):
             if await self.devices.get(device_id) is not None:
                 return
-            self.deleted(device_id)
             self._verified.pop(device_id, None)
             state = self._states.load(device_id)
+            heir = await self._find_heir(state.device) if state is not None else None
+            if heir is not None:
+                self.taken_over(device_id, heir)
+            self.deleted(device_id)
             if state is not None:
-                self._remove_files(state.device)
+                is_owner = await self._owns_files(device_id, state.device)
+                self._remove_files(state.device, is_owner=is_owner)
+
+    async def _find_heir(self, device: Document) -> str | None:
+        """Return the id of the device that has an identity of one that is gone, if one has."""
+        for kind, value in identities(device).items():
+            for holder in await self.ownership.find_holders(kind, value):
+                if holder != device["id"]:
+                    return holder
+        return None
 
     # Remote state
 
@@ -840,11 +1152,9 @@ class DeviceManager:
         if loaded is None or not isinstance(config_id, str):
             return
         try:
-            trigger = self._host.call(
-                loaded, "get_remote_state_trigger_filename", copy_json(device)
-            )
+            trigger = self._ask_trigger(loaded, device)
         except PluginError as error:
-            logger.info("device %s has no trigger file: %s", device["id"], error)
+            logger.debug("device %s has no trigger file: %s", device["id"], error)
             return
         if not trigger or trigger != filename:
             return

@@ -12,19 +12,28 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from twisted.internet import defer
 
-from provd.errors import PluginError, ProvdError, StoreError, TenantUnknown
+from provd.errors import (
+    IdentityTaken,
+    NotServed,
+    PluginError,
+    ProvdError,
+    StoreError,
+    TenantUnknown,
+)
 from provd.logs import log_security
 from provd.manager.association import associate
 from provd.manager.locks import KeyedLocks, finish
 from provd.manager.manager import Change, sip_username
 from provd.manager.metrics import Metrics
 from provd.model.documents import as_bool, copy_json
+from provd.model.identities import identities
 from provd.model.ids import new_id
 from provd.plugin.base import RequestType
 
@@ -49,6 +58,9 @@ STAGE_TIMEOUT = 10.0
 _MAX_CANDIDATES = 200
 _MAX_NAMES = 20_000
 _RECOUNT_SECONDS = 60.0
+_TOLD_WITHOUT_NAME = ("vendor", "model", "version")
+_REMEMBERED_SECONDS = 300.0
+_MAX_NAMELESS = 10_000
 
 
 @attrs.frozen(slots=True)
@@ -109,6 +121,8 @@ class Pipeline:
         self._locks = KeyedLocks(clock)
         self._number = 0
         self._clock = clock
+        self._nameless: OrderedDict[str, tuple[float, Info]] = OrderedDict()
+        """What phones without a name told lately, by address; their next request may have one."""
         self._unclaimed: int | None = None
         self._counted_at = 0.0
         self.created = 0
@@ -158,20 +172,30 @@ class Pipeline:
         return Identified(self._next_number(), info, record, loaded, found_by)
 
     def _peek(self, info: Info, ip: str) -> tuple[Record | None, str | None]:
+        """Return the device that the request names, None unless memory tells it for certain."""
         devices = self._manager.devices
-        for key in (*self._keys, "ip"):
-            value = ip if key == "ip" else info.get(key)
+        found: str | None = None
+        found_by: str | None = None
+        for key in self._keys:
+            value = info.get(key)
             if value is None:
                 continue
             ids = devices.peek_ids(key, value)
-            if ids is None or (key == "ip" and len(ids) != 1):
-                break
-            if ids:
-                record = devices.peek(ids[0])
-                if record is not None and key == "ip" and _contradicts(record.document, info):
-                    break
-                return record, key
-        return None, None
+            if ids is None or len(ids) > 1:
+                return None, None
+            if ids and found is None:
+                found, found_by = ids[0], key
+            elif ids and ids[0] != found:
+                return None, None
+        if found is not None:
+            return devices.peek(found), found_by
+        ids = devices.peek_ids("ip", ip)
+        if ids is None or len(ids) != 1:
+            return None, None
+        record = devices.peek(ids[0])
+        if record is not None and _contradicts(record.document, info):
+            return None, None
+        return record, "ip"
 
     def _is_current(self, info: Info, ip: str, device: dict[str, Any]) -> bool:
         if device.get("ip") != ip or not device.get("plugin") or not device.get("config"):
@@ -223,8 +247,12 @@ class Pipeline:
             and kind is not RequestType.DHCP
             and self._manager.fresh(record, loaded) is None
         ):
-            record = await self._manager.refresh(record.id)
+            record = await self._manager.refresh_for_phone(record.id)
             loaded = self._host.get(record.document.get("plugin")) if record else None
+        if record is None and self._creates and self._updates and not identities(info):
+            # Common files are for all; what its own are called is not told.
+            loaded = self._host.get(associate(self._host, info))
+            self._remember_nameless(ip, info)
         return Identified(number, info, record, loaded, found_by)
 
     @property
@@ -293,6 +321,29 @@ class Pipeline:
                 record = await self._update(record, info, filename)
         return record, found_by if record is not None else None
 
+    def _remember_nameless(self, ip: str, info: Info) -> None:
+        if info.get("model") and not self._parameters.nat:
+            self._nameless.pop(ip, None)
+            self._nameless[ip] = (self._clock.seconds(), info)
+            while len(self._nameless) > _MAX_NAMELESS:
+                self._nameless.popitem(last=False)
+
+    def _recall_nameless(self, info: Info) -> Info:
+        """Return `info` with what the phone told while it had no name."""
+        at, told = self._nameless.pop(info.get("ip") or "", (0.0, {}))
+        if self._clock.seconds() - at > _REMEMBERED_SECONDS or _contradicts(info, told):
+            return info
+        return {**{key: told[key] for key in _TOLD_WITHOUT_NAME if told.get(key)}, **info}
+
+    async def _is_told_apart(self, info: Info) -> bool:
+        """Tell whether a device of such a request would be found again, and no other for it."""
+        if identities(info):
+            return True
+        ip = info.get("ip")
+        if not ip or associate(self._host, info) is None:
+            return False
+        return not await self._manager.devices.by_address(ip, with_mac=True, limit=1)
+
     def _creating(self, phone: tuple[str, str]) -> AbstractAsyncContextManager[None]:
         """Hold off the other nodes while a device is made for a phone."""
         return nullcontext() if self.cluster is None else self.cluster.creating(phone)
@@ -334,12 +385,16 @@ class Pipeline:
         if self._retriever is not None:
             return await self._retrieve_by_object(info), "retriever"
         devices = self._manager.devices
+        ownership = self._manager.ownership
+        candidates: list[tuple[str, Record]] = []
         for key in self._keys:
             value = info.get(key)
             if isinstance(value, str):
                 found = await devices.by_key(key, value)
                 if found:
-                    return found[0], key
+                    candidates.append((key, await ownership.choose(key, value, found)))
+        if candidates:
+            return await ownership.choose_candidate(candidates, info, self._manager.main_tenant)
         if not info.get("ip"):
             return None, "ip"
         ids = devices.peek_ids("ip", info["ip"])
@@ -350,14 +405,14 @@ class Pipeline:
             same_ip = await devices.by_address(
                 info["ip"], with_mac="mac" not in info, limit=_MAX_CANDIDATES
             )
-        candidates = [record for record in same_ip if not _contradicts(record.document, info)]
-        if len(candidates) > 1:
+        alike = [record for record in same_ip if not _contradicts(record.document, info)]
+        if len(alike) > 1:
             logger.warning(
                 "%d devices or more have the address %s; none of them is taken",
-                len(candidates),
+                len(alike),
                 info["ip"],
             )
-        return candidates[0] if len(candidates) == 1 else None, "ip"
+        return alike[0] if len(alike) == 1 else None, "ip"
 
     async def create(self, info: Info, filename: str | None = None) -> Record | None:
         """Create a device of `info`, within the limits; None, with a log line, if that fails.
@@ -365,6 +420,9 @@ class Pipeline:
         `filename` is what its phone asked for.
         """
         ip = info.get("ip")
+        if not await self._is_told_apart(info):
+            logger.debug("no device is created for %s: nothing tells it from others", ip)
+            return None
         reason = self._limits.allow(ip or "")
         if reason is None:
             main = self._manager.main_tenant
@@ -374,6 +432,7 @@ class Pipeline:
         if reason is not None:
             logger.warning("no device is created for %s: %s", ip, reason)
             return None
+        info = self._recall_nameless(info)
         device = {key: value for key, value in info.items() if value is not None}
         device.update(id=new_id(), added="auto", tenant_uuid=self._manager.main_tenant)
         config = None
@@ -386,10 +445,23 @@ class Pipeline:
                 device["config"] = config["id"]
         try:
             trigger = filename if self._updater is None else None
-            record = await self._manager.insert_new(device, config, trigger)
+            record = await self._manager.insert_new(
+                device, config, trigger, must_serve=not identities(device) and self._updates
+            )
         except TenantUnknown as error:
             logger.warning("no device is created for %s: %s", ip, error)
             return None
+        except NotServed as error:
+            logger.info(
+                "no device is created for %s, which tells no MAC, serial number or UUID: %s",
+                ip,
+                error,
+            )
+            return None
+        except IdentityTaken as error:
+            # Somebody else was faster.
+            logger.info("no device is created for %s: %s", ip, error)
+            return (await self._retrieve(info))[0]
         except StoreError:
             raise
         except ProvdError as error:
@@ -424,9 +496,19 @@ class Pipeline:
             plugin_id = associate(self._host, info)
         if not device.get("config"):
             config = await self._manager.build_autocreate_config()
+        withheld = [
+            kind
+            for kind, value in identities(info).items()
+            if kind not in device
+            and not await self._manager.ownership.may_gain(
+                device, kind, value, self._manager.main_tenant
+            )
+        ]
 
         def change(document: dict[str, Any]) -> Change:
             for key, value in info.items():
+                if key in withheld and key not in document:
+                    continue  # another phone's, whatever this one says
                 if value is not None and (key not in document or key in _FORCED):
                     document[key] = value
             if plugin_id is not None and not document.get("plugin"):

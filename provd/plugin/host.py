@@ -461,23 +461,37 @@ class PluginHost:
 
     # Calls into plugins
 
-    def call(self, loaded: LoadedPlugin, method: str, *args: Any) -> Any:
-        """Call a method of a plugin; PluginError, logged with its id, if it raises."""
-        return self.run(loaded, method, getattr(loaded.plugin, method), *args)
+    def call(self, loaded: LoadedPlugin, method: str, *args: Any, may_refuse: bool = False) -> Any:
+        """Call a method of a plugin; PluginError, logged with its id, if it raises.
 
-    def run(self, loaded: LoadedPlugin, what: str, function: Callable[..., T], *args: Any) -> T:
+        With `may_refuse` that is nothing unusual, and left to the caller to log.
+        """
+        function = getattr(loaded.plugin, method)
+        return self.run(loaded, method, function, *args, may_refuse=may_refuse)
+
+    def run(
+        self,
+        loaded: LoadedPlugin,
+        what: str,
+        function: Callable[..., T],
+        *args: Any,
+        may_refuse: bool = False,
+    ) -> T:
         """Call a function that belongs to a plugin, measured and guarded as `call` does."""
         try:
             with loaded.measured(what):
                 return function(*args)
         except BaseException as error:
-            logger.warning("plugin %s failed in %s", loaded.id, what, exc_info=True)
+            level = logging.DEBUG if may_refuse else logging.WARNING
+            logger.log(level, "plugin %s failed in %s", loaded.id, what, exc_info=True)
             raise PluginError(loaded.id, f"{type(error).__name__}: {error}") from error
 
-    def recorded(self, loaded: LoadedPlugin, method: str, *args: Any) -> tuple[str, ...]:
+    def recorded(
+        self, loaded: LoadedPlugin, method: str, *args: Any, may_refuse: bool = False
+    ) -> tuple[str, ...]:
         """Call a method that writes files; return the paths it wrote, as far as they are known."""
         with _noting_writes() as written:
-            self.call(loaded, method, *args)
+            self.call(loaded, method, *args, may_refuse=may_refuse)
         return _normalized(written)
 
     def configure_common(self, loaded: LoadedPlugin) -> None:

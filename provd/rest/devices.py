@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.errors import DeviceNotFound, InvalidDocument
+from provd.errors import DeviceNotFound, IdentityTaken, InvalidDocument
 from provd.manager.config_access import ConfigAccess
 from provd.manager.operations import Operations
 from provd.manager.refusals import explain
@@ -106,6 +106,17 @@ class DevicesResource:
                         takes=envelope("device", ref("Device")),
                     ),
                     "DELETE": Action(f"{one}.delete", self.delete, "Delete a device.", status=204),
+                },
+            ),
+            Route(
+                f"{PATH}/duplicates",
+                {
+                    "GET": Action(
+                        "provd.dev_mgr.duplicates.read",
+                        self.duplicates,
+                        "List MAC addresses, serial numbers and UUIDs of several devices.",
+                        gives=envelope("duplicates", list_of(ref("Duplicate"))),
+                    )
                 },
             ),
             Route(
@@ -214,8 +225,11 @@ class DevicesResource:
     async def insert(self, call: Call) -> Reply:
         """Create a device in the request tenant."""
         device = call.member("device", dict)
-        async with self._access.linked(device, await call.caller()):
-            device_id = await self._manager.insert_device(device, call.tenant)
+        try:
+            async with self._access.linked(device, await call.caller()):
+                device_id = await self._manager.insert_device(device, call.tenant)
+        except IdentityTaken as error:
+            raise await self._manager.tell_owner(error, await call.visible()) from None
         remarks = await self._remarks(device_id, device)
         document = {"id": device_id, **remarks.members()}
         return Reply(
@@ -234,6 +248,11 @@ class DevicesResource:
         except DeviceNotFound:  # somebody deleted it meanwhile
             reason = "it is gone"
         return Remarks(warnings, is_configured=reason is None, reason=reason)
+
+    async def duplicates(self, call: Call) -> Reply:
+        """List what several devices share, as far as the caller sees them."""
+        found = await self._manager.find_duplicates(await call.visible())
+        return Reply(document={"duplicates": found})
 
     async def get(self, call: Call) -> Reply:
         """Read one device."""

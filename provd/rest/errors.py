@@ -36,6 +36,7 @@ _TABLE: tuple[tuple[type[Exception], int, str | None], ...] = (
     (errors.InvalidSelector, 400, None),
     (errors.InvalidParameter, 400, None),
     (errors.DuplicateId, 400, None),
+    (errors.IdentityTaken, 400, None),
     (errors.NoAutocreateConfig, 400, None),
     (errors.PluginError, 400, None),
     (errors.OperationRunning, 400, None),

@@ -53,8 +53,10 @@ def build_api(
 
     async def get_status(call: Call) -> Reply:
         document = status()
-        is_limited = (await call.reader()).is_limited
-        return Reply(document=_for_tenant(document) if is_limited else document)
+        if (await call.reader()).is_limited:
+            return Reply(document=_for_tenant(document))
+        document["duplicates"] = await manager.count_duplicates()
+        return Reply(document=document)
 
     routes = [
         entry_point(

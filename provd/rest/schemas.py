@@ -181,6 +181,16 @@ SCHEMAS: dict[str, Schema] = {
             **dict.fromkeys(("id", "mac", "ip"), TEXT),
         },
     },
+    "Duplicate": {
+        "type": "object",
+        "required": ["kind", "value", "owner", "others"],
+        "properties": {
+            "kind": {"type": "string", "enum": ["mac", "sn", "uuid"]},
+            "value": TEXT,
+            "owner": {"description": "Id of the device that is served; null if it is not seen."},
+            "others": {"type": "array", "items": TEXT},
+        },
+    },
     "Provisioned": {
         "type": "object",
         "required": ["device", "config", "synchronize"],

@@ -4,6 +4,9 @@ Two collections of JSON documents, `devices` and `configs`, each document with a
 and a small map of named parameters. Every write gets a change number, larger than all before it in
 that store; the number of the change that wrote a document is its revision.
 
+An identity of a device (its `mac`, `sn` or `uuid`) has one owner, a device that has it. Whichever
+of several writers gains it first, on whatever node, is the owner; the others fail.
+
 Documents that go in or come out are shared, not copied: nobody may modify them afterwards.
 """
 
@@ -55,22 +58,30 @@ class Record:
 
 @attrs.frozen(slots=True)
 class Insert:
-    """Store a new document; DuplicateId if its id is taken."""
+    """Store a new document; DuplicateId if its id is taken.
+
+    IdentityTaken if it is a device that would gain an identity of another one. With `shares`, which
+    is for documents that come from elsewhere, it is stored all the same: then the oldest device
+    that somebody claimed owns the identity.
+    """
 
     collection: Collection
     document: dict[str, Any]
+    shares: bool = False
 
 
 @attrs.frozen(slots=True)
 class Replace:
     """Replace a document; RevisionConflict unless `revision` is the stored one.
 
-    A document that is gone is a RevisionConflict too: another writer deleted it.
+    A document that is gone is a RevisionConflict too: another writer deleted it. IdentityTaken as
+    for Insert; what a device had before may be kept, whoever owns it.
     """
 
     collection: Collection
     document: dict[str, Any]
     revision: int
+    shares: bool = False
 
 
 @attrs.frozen(slots=True)
@@ -83,6 +94,17 @@ class Delete:
 
 
 Write = Insert | Replace | Delete
+
+
+@attrs.frozen(slots=True)
+class Duplicate:
+    """An identity that several devices have: its owner, and the others, oldest first."""
+
+    kind: str
+    value: str
+    owner: str
+    others: tuple[str, ...]
+
 
 Identity = tuple[str, str | None, str | None, str | None, str | None]
 """Id of a device, and its `mac`, `ip`, `sn` and `uuid`."""
@@ -129,8 +151,17 @@ class Store(Protocol):
         None if there are more than `limit`, or if other processes may write.
         """
 
+    async def owner(self, kind: str, value: str) -> str | None:
+        """Return the id of the device that owns an identity; None if no device has it."""
+
+    async def duplicates(self) -> list[Duplicate]:
+        """Return every identity that several devices have, by kind and value."""
+
     async def write(self, operations: Sequence[Write]) -> list[int]:
         """Do all `operations`, in order, or none; return the revision of each.
+
+        A device that is deleted, or loses an identity, frees it for the operations after it.
+        Where other devices have it too, the oldest claimed of them owns it then, else the oldest.
 
         When this returns, the writes survive a crash of the process and a loss of power, as far
         as the backend can. StoreFull if there is no room.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from provd.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
-from provd.store import quarantine
+from provd.store import ownership, quarantine
 from provd.store.interface import COLLECTIONS, INDEXED
 from provd.store.sqlite import SqliteStore, identify, read_uri, take_lock, translate
 
@@ -230,6 +230,8 @@ def examine(path: str) -> Findings:
             for collection in COLLECTIONS:
                 _examine_documents(connection, collection, last, findings)
             findings.faults += quarantine.find_faults(connection, "parameters")
+            if not findings.mismatches:  # else these are seen twice
+                findings.mismatches += ownership.find_mismatches(connection)
         except sqlite3.Error as error:
             failure = translate(error, path)
             if isinstance(failure, StoreFull | StoreUnavailable):

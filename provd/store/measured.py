@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from provd.store.interface import Collection, Identity, Record, Store, Write
+    from provd.store.interface import Collection, Duplicate, Identity, Record, Store, Write
     from provd.store.query import Query
 
     Observe = Callable[[float], None]
@@ -74,6 +74,15 @@ class MeasuredStore:
         """Return how many documents match."""
         number: int = await self._timed(self._observe_read, self._store.count(collection, selector))
         return number
+
+    async def owner(self, kind: str, value: str) -> str | None:
+        """Return the id of the device that owns an identity."""
+        found: str | None = await self._timed(self._observe_read, self._store.owner(kind, value))
+        return found
+
+    async def duplicates(self) -> list[Duplicate]:
+        """Return every identity that several devices have."""
+        return await self._store.duplicates()
 
     async def write(self, operations: Sequence[Write]) -> list[int]:
         """Do all operations or none."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from provd.errors import DuplicateId, RevisionConflict
+from provd.errors import DuplicateId, IdentityTaken, RevisionConflict
+from provd.model.identities import elect, identities, is_unclaimed
 from provd.store.interface import (
     IDENTITY_KEYS,
     Collection,
     Delete,
+    Duplicate,
     Identity,
     Insert,
     Record,
@@ -31,6 +33,7 @@ class MemoryStore:
         self._collections: dict[Collection, dict[str, Record]] = {"devices": {}, "configs": {}}
         self._parameters: dict[str, Any] = {}
         self._revision = 0
+        self._owners: dict[tuple[str, str], str] = {}
 
     async def open(self) -> None:
         """Do nothing."""
@@ -82,13 +85,73 @@ class MemoryStore:
     async def write(self, operations: Sequence[Write]) -> list[int]:
         """Do all operations, or none."""
         saved = {name: dict(records) for name, records in self._collections.items()}
+        owners = dict(self._owners)
         try:
             return [self._apply(operation) for operation in operations]
         except BaseException:
             self._collections = saved
+            self._owners = owners
             raise
 
     def _apply(self, operation: Write) -> int:
+        if operation.collection == "configs":
+            return self._store(operation)
+        if isinstance(operation, Delete):
+            device_id = operation.document_id
+        else:
+            device_id = operation.document["id"]
+        before = self._collections["devices"].get(device_id)
+        old = identities(before.document if before is not None else None)
+        revision = self._store(operation)
+        new = {} if isinstance(operation, Delete) else identities(operation.document)
+        for kind, value in old.items() - new.items():
+            if self._owners[kind, value] == device_id:
+                self._pass_on(kind, value)
+        for kind, value in new.items() - old.items():
+            owner = self._owners.setdefault((kind, value), device_id)
+            if owner != device_id and not getattr(operation, "shares", False):
+                raise IdentityTaken(kind, value, owner)
+            if owner != device_id and self._is_unclaimed(owner):
+                self._pass_on(kind, value)
+        return revision
+
+    def _holders(self, kind: str, value: str) -> list[dict[str, Any]]:
+        records = self._collections["devices"].values()
+        return [r.document for r in records if identities(r.document).get(kind) == value]
+
+    def _config_of(self, device: Mapping[str, Any]) -> dict[str, Any] | None:
+        record = self._collections["configs"].get(device.get("config") or "")
+        return record.document if record is not None else None
+
+    def _is_unclaimed(self, device_id: str) -> bool:
+        device = self._collections["devices"][device_id].document
+        return is_unclaimed(device, self._config_of(device))
+
+    def _pass_on(self, kind: str, value: str) -> None:
+        """Give an identity to one of those who have it, if there are any."""
+        owner = elect(self._holders(kind, value), self._config_of)
+        if owner is None:
+            del self._owners[kind, value]
+        else:
+            self._owners[kind, value] = owner
+
+    async def owner(self, kind: str, value: str) -> str | None:
+        """Return the id of the device that owns an identity."""
+        return self._owners.get((kind, value))
+
+    async def duplicates(self) -> list[Duplicate]:
+        """Return every identity that several devices have."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for record in self._collections["devices"].values():
+            for held in identities(record.document).items():
+                found.setdefault(held, []).append(record.id)
+        return [
+            Duplicate(kind, value, owner, tuple(i for i in ids if i != owner))
+            for (kind, value), ids in sorted(found.items())
+            if len(ids) > 1 and (owner := self._owners[kind, value])
+        ]
+
+    def _store(self, operation: Write) -> int:
         records = self._collections[operation.collection]
         match operation:
             case Insert(collection, document):

@@ -12,9 +12,15 @@ A deleted document leaves `{_id, revision, was, deleted}`, put in its place by t
 deletes it, and removed by a TTL index after a day. So each operation is one atomic update of one
 document, insertion included (it may only take the place of a tombstone).
 
+`identities` has `{_id: "kind:value", device}` for every MAC address, serial number and UUID: the
+device that owns it, which a unique insert decides. What a device gains or loses is written in the
+transaction of the device.
+
 Several operations are one transaction on a replica set or through mongos. A standalone server has
 none: there they are checked first, done in turn, and undone by new changes if one of them fails; a
-daemon or server that dies in between leaves them half done.
+daemon or server that dies in between leaves them half done. Identities are claimed before and freed
+after the documents are written, so what a crash leaves is a claim without a device that has the
+value; after some time it is nobody's.
 
 Writes wait for a majority, reads ask the primary for what a majority has. While the network splits
 the set, an old primary can answer for a few seconds before it steps down; it can acknowledge no
@@ -58,6 +64,7 @@ from txmongo.protocol import MongoDecoder, MongoProtocol, Msg
 
 from provd.errors import (
     DuplicateId,
+    IdentityTaken,
     InvalidDocument,
     RevisionConflict,
     SettingsError,
@@ -66,12 +73,14 @@ from provd.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from provd.model.identities import KINDS, elect, identities, is_unclaimed
 from provd.store.interface import (
     COLLECTIONS,
     INDEXED,
     Changed,
     Collection,
     Delete,
+    Duplicate,
     Identity,
     Insert,
     Record,
@@ -101,7 +110,7 @@ T = TypeVar("T")
 Host = tuple[str, int]
 Stored = dict[str, Any]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _CODEC: CodecOptions[Stored] = CodecOptions()
 _DAY = 86400
 _SLICE_SECONDS = 0.004
@@ -119,6 +128,8 @@ _GAP_SECONDS = 60
 _MOST_CHANGES = 10_000
 _FIRST_WINDOW = 1000
 _LONGEST_ABSENCE = 23 * 3600
+# A claim on an identity may wait so long for its document, where there are no transactions.
+_CLAIM_SECONDS = 60
 
 # Error codes of MongoDB.
 _DUPLICATE_KEY = {11000, 11001}
@@ -1128,6 +1139,8 @@ class MongoStore:
         await self._index(
             "claims", [{"key": {"expires": 1}, "name": "expires", "expireAfterSeconds": 60}]
         )
+        if marks and marks[0]["schema"] < 2:
+            await self._build_identities()
         if not marks:
             await self._change(
                 "counters",
@@ -1135,6 +1148,7 @@ class MongoStore:
                 {"$setOnInsert": {"last": Int64(0)}},
                 upsert=True,
             )
+        if not marks or marks[0]["schema"] < SCHEMA_VERSION:
             await self._change(
                 "meta", {"_id": "provd"}, {"$set": {"schema": SCHEMA_VERSION}}, upsert=True
             )
@@ -1490,13 +1504,13 @@ class MongoStore:
                 for offset, (asked, text) in enumerate(zip(operations, texts, strict=True))
             ]
             try:
-                if len(prepared) == 1:
-                    await self._write_one(prepared[0])
+                if len(prepared) == 1 and await self._write_alone(prepared[0]):
+                    pass
                 elif self._cluster.session_support:
                     await self._write_together(prepared)
                 else:
                     await self._write_in_turn(prepared)
-            except (DuplicateId, RevisionConflict):
+            except (DuplicateId, RevisionConflict, IdentityTaken):
                 self._background(self._forget_numbers([op.number for op in prepared]))
                 raise
             return [op.number for op in prepared]
@@ -1506,13 +1520,33 @@ class MongoStore:
         void = {"$each": [Int64(number) for number in numbers], "$slice": -200}
         await self._change("counters", {"_id": "changes"}, {"$push": {"void": void}})
 
+    async def _write_alone(self, operation: _Operation) -> bool:
+        """Do one operation if it changes nobody's identities; else return False."""
+        asked = operation.asked
+        if asked.collection == "configs":
+            await self._write_one(operation)
+            return True
+        if isinstance(asked, Insert):
+            if identities(asked.document):
+                return False
+            await self._write_one(operation)
+            return True
+        if isinstance(asked, Delete):
+            return False
+        columns = {kind: _column(asked.document, kind) for kind in KINDS}
+        where = {**operation.statement["q"], **columns}
+        return await self._update_one(operation, {**operation.statement, "q": where})
+
     async def _write_one(self, operation: _Operation) -> None:
-        reply, unsure = await self._update(operation.asked.collection, [operation.statement])
+        if not await self._update_one(operation, operation.statement):
+            raise _conflict(operation.asked, operation.id)
+
+    async def _update_one(self, operation: _Operation, statement: Stored) -> bool:
+        """Do one operation; return whether it was done."""
+        reply, unsure = await self._update(operation.asked.collection, [statement])
         if reply["n"] == 1 and not reply.get("writeErrors"):
-            return
-        if unsure and await self._was_written(operation):
-            return
-        raise _conflict(operation.asked, operation.id)
+            return True
+        return unsure and await self._was_written(operation)
 
     async def _was_written(self, operation: _Operation) -> bool:
         """Tell whether an attempt whose answer was lost had been carried out."""
@@ -1531,16 +1565,22 @@ class MongoStore:
     async def _write_together(self, operations: list[_Operation]) -> None:
         deadline = self._reactor.seconds() + self._cluster.timeout
         pause = 0.01
+        # New devices are most of all writes, and what they claim is mostly free.
+        changes = _plain_claims(operations)
         while True:
             try:
+                if changes is None:
+                    changes = await self._plan_ownership(operations)
                 with self._cluster.session() as session:
                     assert session is not None
-                    if await self._transact(operations, session, deadline):
+                    if await self._transact(operations, changes, session, deadline):
                         return
                 # Somebody was in the way: is it a conflict, or gone already?
                 self._simulate(operations, await self._present(operations))
+                changes = None
                 lost = "other writers are in the way all the time"
             except _LostError as error:
+                changes = None
                 lost = str(error)
             if self._reactor.seconds() + pause >= deadline:
                 raise self._cluster.unavailable(lost)
@@ -1548,7 +1588,11 @@ class MongoStore:
             pause = min(pause * 2, 0.5)
 
     async def _transact(
-        self, operations: list[_Operation], session: _Session, deadline: float
+        self,
+        operations: list[_Operation],
+        changes: _OwnershipChanges,
+        session: _Session,
+        deadline: float,
     ) -> bool:
         """Do and commit `operations`; False if one of them does not fit what is stored.
 
@@ -1558,14 +1602,14 @@ class MongoStore:
         started = False
         committing = False
         try:
-            for collection, part in _parts(operations):
-                command = {"update": collection, "ordered": True, **fields}
+            for verb, collection, part in _commands(operations, changes):
+                command = {verb: collection, "ordered": True, **fields}
                 if not started:
                     command["startTransaction"] = True
                 started = True
                 reply, _ = await self._cluster.run(
                     command,
-                    payload={"updates": [op.statement for op in part]},
+                    payload={f"{verb}s": part},
                     seconds=max(deadline - self._reactor.seconds(), 0.01),
                     allow=_DUPLICATE_KEY | _NO_TRANSACTION,
                     retry=False,
@@ -1634,7 +1678,8 @@ class MongoStore:
 
     async def _write_in_turn(self, operations: list[_Operation]) -> None:
         before = await self._present(operations)
-        self._simulate(operations, before)
+        changes = await self._plan_ownership(operations, before)
+        await self._claim_in_turn(changes)
         for count, operation in enumerate(operations):
             try:
                 await self._write_one(operation)
@@ -1642,7 +1687,196 @@ class MongoStore:
                 # One whose outcome is unknown is undone too, if it was done.
                 unsure = isinstance(error, StoreError)
                 await self._undo(operations[: count + unsure], before)
+                await self._unclaim(changes.claims)
                 raise
+        for release in changes.releases:
+            await self._delete("identities", release["q"])
+
+    async def _claim_in_turn(self, changes: _OwnershipChanges) -> None:
+        for count, claim in enumerate(changes.claims):
+            reply, _ = await self._update("identities", [claim.statement])
+            if reply["n"] != 1 or reply.get("writeErrors"):
+                rows = await self._rows("identities", {"_id": claim.place})
+                if rows and rows[0]["device"] == claim.device_id:
+                    continue
+                await self._unclaim(changes.claims[:count])
+                kind, _, value = claim.place.partition(":")
+                raise IdentityTaken(kind, value, rows[0]["device"] if rows else "")
+
+    async def _unclaim(self, claims: Iterable[_Claim]) -> None:
+        """Give claims back to whoever had them before."""
+        for claim in claims:
+            where = {"_id": claim.place, "device": claim.device_id}
+            try:
+                if claim.before is None:
+                    await self._delete("identities", where)
+                else:
+                    await self._change("identities", where, {"$set": {"device": claim.before}})
+            except StoreError as error:
+                logger.error("the claim on %s is left to expire: %s", claim.place, error)
+
+    # Who owns which identity
+
+    async def owner(self, kind: str, value: str) -> str | None:
+        """Return the id of the device that owns an identity."""
+        with self._work():
+            if not _is_storable(value):
+                return None
+            rows = await self._rows("identities", {"_id": f"{kind}:{value}"}, limit=1)
+            return rows[0]["device"] if rows else None
+
+    async def duplicates(self) -> list[Duplicate]:
+        """Return every identity that several devices have."""
+        with self._work():
+            shared = {place: ids for place, ids in (await self._held()).items() if len(ids) > 1}
+            owners: dict[str, str] = {}
+            places = sorted(shared)
+            for start in range(0, len(places), 1000):
+                where = {"_id": {"$in": places[start : start + 1000]}}
+                owners.update(
+                    {row["_id"]: row["device"] for row in await self._rows("identities", where)}
+                )
+            found = []
+            for place in places:
+                kind, _, value = place.partition(":")
+                owner = owners.get(place, shared[place][0])
+                others = tuple(one for one in shared[place] if one != owner)
+                found.append(Duplicate(kind, value, owner, others))
+            return found
+
+    async def _held(self) -> dict[str, list[str]]:
+        """Return every identity with the ids of all devices that have it, oldest first."""
+        held: dict[str, list[str]] = {}
+        rows = await self._rows(
+            "devices", _LIVE, sort={"order": 1}, projection=dict.fromkeys(KINDS, 1)
+        )
+        for row in rows:
+            for place in _places(identities(row)):
+                held.setdefault(place, []).append(row["_id"])
+        return held
+
+    async def _build_identities(self) -> None:
+        """Note who owns what in a database of an earlier version."""
+        logger.info("%s: the owners of identities are noted", self._cluster.name)
+        statements: list[Stored] = []
+        for place, ids in (await self._held()).items():
+            owner: str | None = ids[0]
+            if len(ids) > 1:
+                kind, _, value = place.partition(":")
+                owner = await self._successor(kind, value, {})
+            fields = {"$setOnInsert": {"device": owner}}
+            statements.append({"q": {"_id": place}, "u": fields, "upsert": True})
+        for start in range(0, len(statements), _STATEMENTS):
+            await self._update("identities", statements[start : start + _STATEMENTS])
+
+    async def _successor(
+        self, kind: str, value: str, written: Mapping[str, Mapping[str, Any] | None]
+    ) -> str | None:
+        """Return who is to own an identity, when devices are as stored but for those `written`."""
+        rows = await self._rows("devices", {kind: value, **_LIVE}, sort={"order": 1})
+        devices = {row["_id"]: json.loads(row["json"]) for row in rows}
+        known = {**devices, **written}
+        holders = [
+            device for device in known.values() if identities(device).get(kind) == value and device
+        ]
+        configs = await self._configs_of(holders)
+        return elect(holders, lambda device: configs.get(device.get("config") or ""))
+
+    async def _configs_of(self, devices: Iterable[Mapping[str, Any]]) -> dict[str, Stored]:
+        ids = [c for d in devices if isinstance(c := d.get("config"), str) and _is_storable(c)]
+        rows = await self._rows("configs", {"_id": {"$in": ids}, **_LIVE}) if ids else []
+        return {row["_id"]: json.loads(row["json"]) for row in rows}
+
+    async def _is_unclaimed(self, device: Mapping[str, Any]) -> bool:
+        configs = await self._configs_of([device])
+        return is_unclaimed(device, configs.get(device.get("config") or ""))
+
+    async def _plan_ownership(
+        self,
+        operations: list[_Operation],
+        present: Mapping[tuple[Collection, str], Stored] | None = None,
+    ) -> _OwnershipChanges:
+        """Return what `operations` change of who owns what; raise what doing them would raise."""
+        if all(op.asked.collection == "configs" for op in operations):
+            return _OwnershipChanges()
+        if present is None:
+            present = await self._present(operations)
+        self._simulate(operations, present)
+        held = {
+            device_id: identities(row) if "order" in row else {}
+            for (collection, device_id), row in present.items()
+            if collection == "devices"
+        }
+        places = {place for each in held.values() for place in _places(each)}
+        for op in operations:
+            if op.asked.collection == "devices" and not isinstance(op.asked, Delete):
+                places.update(_places(identities(op.asked.document)))
+        rows = await self._rows("identities", {"_id": {"$in": sorted(places)}}) if places else []
+        before = {row["_id"]: row for row in rows}
+        owners: dict[str, str] = {place: row["device"] for place, row in before.items()}
+        written: dict[str, Mapping[str, Any] | None] = {}
+        for op in operations:
+            if op.asked.collection == "devices":
+                await self._apply_ownership(op.asked, op.id, held, owners, before, written)
+        return _compare_owners(before, owners)
+
+    async def _apply_ownership(
+        self,
+        asked: Write,
+        device_id: str,
+        held: dict[str, dict[str, str]],
+        owners: dict[str, str],
+        before: Mapping[str, Stored],
+        written: dict[str, Mapping[str, Any] | None],
+    ) -> None:
+        """Change `owners`, and what devices `held`, as one operation does."""
+        document = None if isinstance(asked, Delete) else asked.document
+        old, new = held.get(device_id, {}), identities(document)
+        held[device_id] = new
+        written[device_id] = document
+        for kind, value in old.items() - new.items():
+            place = f"{kind}:{value}"
+            if owners.get(place) == device_id:
+                successor = await self._successor(kind, value, written)
+                if successor is None:
+                    del owners[place]
+                else:
+                    owners[place] = successor
+        for kind, value in new.items():
+            place = f"{kind}:{value}"
+            owner = owners.setdefault(place, device_id)
+            if owner == device_id or old.get(kind) == value:
+                continue
+            holder = await self._holder(owner, kind, value, written, before.get(place, {}))
+            if holder is None:
+                owners[place] = device_id
+            elif isinstance(asked, Delete) or not asked.shares:
+                raise IdentityTaken(kind, value, owner)
+            elif await self._is_unclaimed(holder):
+                owners[place] = await self._successor(kind, value, written) or owner
+
+    async def _holder(
+        self,
+        owner: str,
+        kind: str,
+        value: str,
+        written: Mapping[str, Mapping[str, Any] | None],
+        claim: Stored,
+    ) -> Mapping[str, Any] | None:
+        """Return the device that owns an identity; None if it has not got it, after a crash."""
+        if owner in written:
+            device = written[owner]
+        else:
+            rows = await self._rows("devices", {"_id": owner, **_LIVE})
+            device = json.loads(rows[0]["json"]) if rows else None
+        if device is not None and identities(device).get(kind) == value:
+            return device
+        if self._cluster.session_support or "since" not in claim:
+            return None
+        # Its document may be under way.
+        reply, _ = await self._cluster.run({"hello": 1}, database="admin", timed=False)
+        age = (reply["localTime"] - claim["since"]).total_seconds()
+        return None if age > _CLAIM_SECONDS else {"id": owner}
 
     async def _undo(
         self, operations: list[_Operation], before: Mapping[tuple[Collection, str], Stored]
@@ -1884,6 +2118,83 @@ class MongoStore:
             await self._delete("archives", {"_id": name})
             for entry in entries:
                 await self._delete("chunks", {"version": entry["version"]})
+
+
+@attrs.frozen
+class _Claim:
+    """A statement that makes a device the owner of an identity, and who that was before."""
+
+    place: str
+    device_id: str
+    before: str | None
+
+    @property
+    def statement(self) -> Stored:
+        owner: Any = {"$exists": False} if self.before is None else self.before
+        return {
+            "q": {"_id": self.place, "device": owner},
+            "u": {"$set": {"device": self.device_id}, "$currentDate": {"since": True}},
+            "upsert": self.before is None,
+        }
+
+
+@attrs.define
+class _OwnershipChanges:
+    """What a write changes of who owns what."""
+
+    claims: list[_Claim] = attrs.field(factory=list)
+    releases: list[Stored] = attrs.field(factory=list)
+
+
+def _places(held: Mapping[str, str]) -> list[str]:
+    return [f"{kind}:{value}" for kind, value in held.items()]
+
+
+def _column(document: Mapping[str, Any], key: str) -> str | None:
+    """Return what is stored of a document beside its text, None for nothing."""
+    value = document.get(key)
+    return value if isinstance(value, str) else None
+
+
+def _plain_claims(operations: list[_Operation]) -> _OwnershipChanges | None:
+    """Return the claims of devices that are all new and may share nothing; None for others."""
+    changes = _OwnershipChanges()
+    for op in operations:
+        asked = op.asked
+        if asked.collection == "configs":
+            continue
+        if not isinstance(asked, Insert) or asked.shares:
+            return None
+        changes.claims += [
+            _Claim(place, op.id, None) for place in _places(identities(asked.document))
+        ]
+    return changes
+
+
+def _compare_owners(before: Mapping[str, Stored], owners: Mapping[str, str]) -> _OwnershipChanges:
+    changes = _OwnershipChanges()
+    for place, owner in owners.items():
+        known = before[place]["device"] if place in before else None
+        if known != owner:
+            changes.claims.append(_Claim(place, owner, known))
+    for place in before.keys() - owners.keys():
+        changes.releases.append(
+            {"q": {"_id": place, "device": before[place]["device"]}, "limit": 1}
+        )
+    return changes
+
+
+def _commands(
+    operations: list[_Operation], changes: _OwnershipChanges
+) -> Iterator[tuple[str, str, list[Stored]]]:
+    """Give the commands of a transaction: verb, collection and statements."""
+    claims = [claim.statement for claim in changes.claims]
+    for start in range(0, len(claims), _STATEMENTS):
+        yield "update", "identities", claims[start : start + _STATEMENTS]
+    for collection, part in _parts(operations):
+        yield "update", collection, [op.statement for op in part]
+    for start in range(0, len(changes.releases), _STATEMENTS):
+        yield "delete", "identities", changes.releases[start : start + _STATEMENTS]
 
 
 _FOLLOWED: tuple[Any, ...] = (*COLLECTIONS, "parameters")

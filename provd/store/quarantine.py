@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from provd.model.documents import shown
+from provd.store import ownership
 
 if TYPE_CHECKING:
     import sqlite3
@@ -118,6 +119,8 @@ def move(connection: sqlite3.Connection, collection: str, keys: Iterable[Any]) -
                     (wanted,),
                 )
             connection.execute(f"DELETE FROM {collection}{where}", (wanted,))  # noqa: S608
+            if collection == "devices":
+                ownership.release(connection, fault.id)
             moved.append(fault)
     return moved
 

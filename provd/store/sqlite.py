@@ -7,8 +7,9 @@ their own and never wait for the writer. Nothing here runs on the reactor thread
 of documents.
 
 Tables: `devices` and `configs` hold each document as JSON text beside the columns that look-ups
-use; `config_parents` has one row for each member of a config's `parent_ids`. Documents keep their
-order of insertion (rowid). `quarantine` has the records that could not be used: whoever reads one
+use; `config_parents` has one row for each member of a config's `parent_ids`, `identities` one for
+each MAC address, serial number and UUID, with the device that owns it. Documents keep their order
+of insertion (rowid). `quarantine` has the records that could not be used: whoever reads one
 gets the others, and the writer moves it there.
 """
 
@@ -36,6 +37,7 @@ from twisted.python.failure import Failure
 
 from provd.errors import (
     DuplicateId,
+    IdentityTaken,
     InvalidDocument,
     RevisionConflict,
     StoreCorrupt,
@@ -43,11 +45,12 @@ from provd.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from provd.store import quarantine
+from provd.store import ownership, quarantine
 from provd.store.interface import (
     INDEXED,
     Collection,
     Delete,
+    Duplicate,
     Identity,
     Insert,
     Record,
@@ -268,6 +271,7 @@ class SqliteStore:
             connection.execute("UPDATE changes SET last = last")
             connection.execute("ROLLBACK")
             _add_columns(connection, self._path)
+            _add_identities(connection, self._path)
         if not tables:
             indexes = [
                 f"{_index(collection, columns)};"
@@ -277,6 +281,7 @@ class SqliteStore:
             connection.executescript(
                 "BEGIN IMMEDIATE;"
                 + _SCHEMA
+                + ownership.SCHEMA
                 + quarantine.SCHEMA
                 + "".join(indexes)
                 + f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
@@ -511,7 +516,7 @@ class SqliteStore:
             connection.execute("SAVEPOINT job")
         try:
             result = job.run(connection)
-        except (DuplicateId, RevisionConflict) as error:
+        except (DuplicateId, RevisionConflict, IdentityTaken) as error:
             if job.atomic:
                 connection.execute("ROLLBACK TO job")
                 connection.execute("RELEASE job")
@@ -638,6 +643,16 @@ class SqliteStore:
 
         return await self._read_records("parameters", read)
 
+    async def owner(self, kind: str, value: str) -> str | None:
+        """Return the id of the device that owns an identity."""
+        if not _is_storable(value):
+            return None
+        return await self._read(ownership.find_owner, kind, value)
+
+    async def duplicates(self) -> list[Duplicate]:
+        """Return every identity that several devices have."""
+        return await self._read(ownership.find_duplicates)
+
     # Writes
 
     async def write(self, operations: Sequence[Write]) -> list[int]:
@@ -708,6 +723,7 @@ def _apply(connection: sqlite3.Connection, operation: Write, text: str | None) -
     revision = _next_revision(connection)
     if isinstance(operation, Delete):
         document_id = operation.document_id
+        held = ownership.of_stored(connection, document_id) if collection == "devices" else {}
         cursor = connection.execute(
             f"DELETE FROM {collection} WHERE id = ? AND revision = ?",  # noqa: S608
             (document_id, operation.revision),
@@ -716,10 +732,13 @@ def _apply(connection: sqlite3.Connection, operation: Write, text: str | None) -
             raise RevisionConflict(collection, document_id)
         if collection == "configs":
             connection.execute("DELETE FROM config_parents WHERE child = ?", (document_id,))
+        if held:
+            ownership.change(connection, document_id, held, None)
         return revision
     document = operation.document
     columns = INDEXED[collection]
     values = [_text(document.get(column)) for column in columns]
+    held = {}
     if isinstance(operation, Insert):
         names = ", ".join(("id", "revision", *columns, "document"))
         marks = ", ".join("?" * (len(columns) + 3))
@@ -731,6 +750,8 @@ def _apply(connection: sqlite3.Connection, operation: Write, text: str | None) -
         except sqlite3.IntegrityError:
             raise DuplicateId(collection, document["id"]) from None
     else:
+        if collection == "devices":
+            held = ownership.of_stored(connection, document["id"])
         names = ", ".join(f"{column} = ?" for column in ("revision", *columns, "document"))
         cursor = connection.execute(
             f"UPDATE {collection} SET {names} WHERE id = ? AND revision = ?",  # noqa: S608
@@ -740,6 +761,8 @@ def _apply(connection: sqlite3.Connection, operation: Write, text: str | None) -
             raise RevisionConflict(collection, document["id"])
     if collection == "configs":
         _store_parents(connection, operation)
+    else:
+        ownership.change(connection, document["id"], held, document, shares=operation.shares)
     return revision
 
 
@@ -784,6 +807,17 @@ def _add_columns(connection: sqlite3.Connection, path: str) -> None:
         # An older provd would write records without these columns.
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         connection.execute("COMMIT")
+
+
+def _add_identities(connection: sqlite3.Connection, path: str) -> None:
+    """Note who owns which identity in a database of an earlier version."""
+    if ownership.exists(connection):
+        return
+    logger.info("%s: the table of identities is added", path)
+    connection.execute("BEGIN IMMEDIATE")
+    ownership.build(connection)
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    connection.execute("COMMIT")
 
 
 def _sorted_page(

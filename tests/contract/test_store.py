@@ -280,7 +280,7 @@ def test_sqlite_answers_every_selector_as_the_language_says(tmp_path_factory, do
         await store.open()
         try:
             if stored:
-                await store.write([Insert("devices", document) for document in stored])
+                await store.write([Insert("devices", each, shares=True) for each in stored])
             found = await store.find("devices", Query(selector=selector))
             return [record.document for record in found], await store.count("devices", selector)
         finally:
@@ -318,7 +318,7 @@ def in_reactor(coroutine):
 @pytest_twisted.ensureDeferred
 async def test_mongo_answers_every_query_as_the_language_says(mongo):
     async def ask(stored, query):
-        revisions = await mongo.write([Insert("devices", each) for each in stored])
+        revisions = await mongo.write([Insert("devices", each, shares=True) for each in stored])
         try:
             return (
                 [record.document for record in await mongo.find("devices", query)],
@@ -452,7 +452,7 @@ async def test_a_damaged_page_is_noticed_at_the_start(tmp_path):
     path = tmp_path / "provd.db"
     store = SqliteStore(reactor, str(path))
     await store.open()
-    await store.write([Insert("devices", device(n, sn="x" * 500)) for n in range(100)])
+    await store.write([Insert("devices", device(n, sn=f"{n:0500}")) for n in range(100)])
     await store.close()
     content = bytearray(path.read_bytes())
     content[8192:12288] = b"\xff" * 4096

@@ -51,7 +51,9 @@ async def test_documents_survive_the_way_to_mongodb_and_back(
     await store.open()
     odd = {"id": "odd id/$.", "a.b": {"$x": [None, 10**30, 1.5, "\0é\U0001f600"]}, "": {}}
     devices = [{"id": f"d{n:04}", "mac": "00:11:22:33:44:55", "sn": None} for n in range(1200)]
-    await store.write([Insert("devices", document) for document in (*reversed(devices), odd)])
+    await store.write(
+        [Insert("devices", document, shares=True) for document in (*reversed(devices), odd)]
+    )
     await store.write([Insert("configs", {"id": "c", "parent_ids": ["b"], "raw_config": {}})])
     await store.set_parameter("NAT", "1")
     await store.close()

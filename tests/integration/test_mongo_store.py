@@ -515,16 +515,17 @@ async def test_a_write_whose_answer_was_lost_is_done_once_and_reported_as_done(
     try:
         async with Opened(proxy.uri(), name, store=Swallowed) as store:
             store.proxy = proxy
-            (inserted,) = await store.write([Insert("devices", device(1))])
+            (inserted,) = await store.write([Insert("devices", {"id": "d1"})])
             assert (await store.get("devices", "d1")).revision == inserted
-            (replaced,) = await store.write([Replace("devices", device(1, sn="1"), inserted)])
+            (replaced,) = await store.write([Replace("devices", {"id": "d1", "x": 1}, inserted)])
             assert (await store.get("devices", "d1")).revision == replaced
             await store.write([Delete("devices", "d1", replaced)])
             assert await store.get("devices", "d1") is None
-            assert store.swallowed == 3
+            # A deletion may free an identity, so it is a transaction where there are any.
+            assert store.swallowed == (3 if standalone else 2)
             store.proxy = None
             with pytest.raises(RevisionConflict):
-                await store.write([Replace("devices", device(1), replaced)])
+                await store.write([Replace("devices", {"id": "d1"}, replaced)])
     finally:
         await proxy.cut()
         if standalone:
@@ -537,11 +538,11 @@ class Swallowed(MongoStore):
     proxy = None
     swallowed = 0
 
-    async def _write_one(self, operation):
+    async def _update_one(self, operation, statement):
         if self.proxy is not None:
             self.proxy.swallows = True
             self.swallowed += 1
-        await super()._write_one(operation)
+        return await super()._update_one(operation, statement)
 
 
 @pytest_twisted.ensureDeferred
@@ -638,7 +639,9 @@ async def test_a_server_that_crashed_and_came_back_has_all_that_was_acknowledged
 @pytest_twisted.ensureDeferred
 async def test_a_long_listing_survives_the_loss_of_its_connection(proxy, mongo_database):
     async with Opened(proxy.uri(), mongo_database) as store:
-        await store.write([Insert("devices", device(0) | {"id": str(n)}) for n in range(1000)])
+        await store.write(
+            [Insert("devices", {"id": str(n), "description": "x" * 40}) for n in range(1000)]
+        )
         accepted = proxy.accepted
         listing = start(store.find("devices", Query(selector={"x": {"$exists": False}})))
         await sleep(0.03)
@@ -673,10 +676,10 @@ class Held(MongoStore):
 
     gate = None
 
-    async def _write_one(self, operation):
+    async def _update_one(self, operation, statement):
         if self.gate is not None:
             await self.gate
-        await super()._write_one(operation)
+        return await super()._update_one(operation, statement)
 
 
 @pytest_twisted.ensureDeferred
@@ -684,7 +687,7 @@ async def test_a_write_that_is_late_is_not_missed(mongo_server, mongo_database, 
     async with Opened(mongo_server.uri(), mongo_database, store=Held) as slow:
         await store.changes()
         slow.gate = defer.Deferred()
-        late = start(slow.write([Insert("devices", device(1))]))
+        late = start(slow.write([Insert("devices", {"id": "d1"})]))
         await sleep(0.05)
         (second,) = await other.write([Insert("devices", device(2))])
         assert await store.changes() == [Changed("devices", "d2", second)]
@@ -702,7 +705,7 @@ async def test_a_write_that_was_under_way_when_a_node_began_to_follow_is_not_mis
 ):
     async with Opened(mongo_server.uri(), mongo_database, store=Held) as slow:
         slow.gate = defer.Deferred()
-        late = start(slow.write([Insert("devices", device(1))]))
+        late = start(slow.write([Insert("devices", {"id": "d1"})]))
         await sleep(0.05)
         await other.write([Insert("devices", device(2))])
         assert await store.changes() == []
@@ -889,7 +892,7 @@ async def test_of_writers_of_several_documents_one_wins_whole(store, other):
             start(
                 each.write(
                     [
-                        Replace("devices", device(n, sn=str(writer)), revisions[n])
+                        Replace("devices", device(n, description=str(writer)), revisions[n])
                         for n in random.Random(writer).sample(range(4), 4)
                     ]
                 )
@@ -901,7 +904,7 @@ async def test_of_writers_of_several_documents_one_wins_whole(store, other):
     assert sum(ok for ok, _ in results) == 1
     assert all(ok or result.check(RevisionConflict) for ok, result in results)
     found = await store.find("devices", Query())
-    assert len({record.document["sn"] for record in found}) == 1
+    assert len({record.document["description"] for record in found}) == 1
 
 
 @pytest_twisted.ensureDeferred
@@ -937,28 +940,30 @@ async def test_without_transactions_a_write_that_fails_half_way_is_undone():
             Opened(server.uri()) as other,
         ):
             one, two, three = await store.write(
-                [Insert("devices", device(n, sn="old")) for n in (1, 2, 3)]
+                [Insert("devices", device(n, description="old")) for n in (1, 2, 3)]
             )
             await other.changes()
-            store.rival = start(other.write([Replace("devices", device(3, sn="rival"), three)]))
+            store.rival = start(
+                other.write([Replace("devices", device(3, description="rival"), three)])
+            )
             with pytest.raises(RevisionConflict):
                 await store.write(
                     [
                         Insert("devices", device(4)),
-                        Replace("devices", device(1, sn="new"), one),
+                        Replace("devices", device(1, description="new"), one),
                         Delete("devices", "d2", two),
-                        Replace("devices", device(3, sn="new"), three),
+                        Replace("devices", device(3, description="new"), three),
                     ]
                 )
             found = await other.find("devices", Query())
-            assert [(each.id, each.document["sn"]) for each in found] == [
+            assert [(each.id, each.document["description"]) for each in found] == [
                 ("d1", "old"),
                 ("d2", "old"),
                 ("d3", "rival"),
             ]
             assert {change.id for change in await other.changes()} == {"d1", "d2", "d3", "d4"}
             assert await other.get("devices", "d4") is None
-            assert await other.find_ids("devices", {"sn": "old"}) == ["d1", "d2"]
+            assert await other.find_ids("devices", {"description": "old"}) == ["d1", "d2"]
 
 
 # Claims and files

@@ -53,7 +53,9 @@ def conduct(daemon, plugin_id, what, logged=""):
     name = f"{what}-{plugin_id}"
     config = {"id": name, "parent_ids": [], "raw_config": {"X_conduct": what}}
     assert daemon.post("/cfg_mgr/configs", {"config": config}).status == 201
-    device = {"id": name, "plugin": plugin_id, "config": name}
+    # A plugin may refuse a device without a MAC address: that is not worth a traceback.
+    mac = f"00:15:65:{name.encode().hex()[:2]}:{len(name):02x}:{ord(plugin_id[-1]):02x}"
+    device = {"id": name, "plugin": plugin_id, "config": name, "mac": mac}
     assert daemon.post("/dev_mgr/devices", {"device": device}).status == 201
     configured = daemon.get(f"/dev_mgr/devices/{name}").json["device"]["configured"]
     daemon.wait_for(lambda: logged in daemon.log, logged)

@@ -734,3 +734,31 @@ def test_reading_one_device_is_quick(daemon, record_property):
     record_property("reads_a_second", rate)
     print(f"{rate:.0f} reads a second over one connection")
     assert rate > 100
+
+
+# One phone, one device
+
+
+def test_the_phone_of_a_tenant_is_out_of_reach_for_another(daemon, in_a, in_b):
+    mac = "00:15:65:1d:00:01"
+    document = {"mac": mac, "plugin": "provd-yealink-v86"}
+    answer = daemon.post("/dev_mgr/devices", {"device": document}, token=in_a)
+    assert answer.status == 201
+    owner = answer.json["id"]
+    answer = daemon.post("/dev_mgr/devices", {"device": document}, token=in_b)
+    assert answer.status == 400
+    assert answer.body.decode() == f"the mac '{mac}' belongs to another device"
+    other = {"mac": "00:15:65:1d:00:02"}
+    other_id = daemon.post("/dev_mgr/devices", {"device": other}, token=in_b).json["id"]
+    path = f"/dev_mgr/devices/{other_id}"
+    answer = daemon.put(path, {"device": document}, token=in_b)
+    assert answer.status == 400
+    assert owner not in answer.body.decode()
+    assert daemon.get(path, token=in_b).json["device"]["mac"] == other["mac"]
+    answer = daemon.put(path, {"device": document})
+    assert answer.status == 400
+    assert answer.body.decode() == f"the mac '{mac}' belongs to device '{owner}'"
+    assert daemon.get("/dev_mgr/duplicates").json == {"duplicates": []}
+    assert daemon.get("/status").json["duplicates"] == 0
+    assert daemon.delete(path, token=in_b).status == 204
+    assert daemon.get(f"/dev_mgr/devices/{owner}", token=in_a).json["device"]["mac"] == mac

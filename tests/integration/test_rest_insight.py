@@ -76,6 +76,8 @@ def test_the_history_has_tftp_and_dhcp_too(daemon, phone, tmp_path, needs):
 
 def test_a_phone_that_nobody_knows_is_told_so_in_its_history(make_daemon):
     daemon = make_daemon(plugins="none").start()
+    posted = daemon.post("/dev_mgr/devices", {"device": {"ip": "127.0.0.1"}})
+    assert posted.status == 201
     assert daemon.phone("/any.cfg", "Unknown phone").status == 404
     device = daemon.device()
     assert history(daemon, device["id"])[0]["refused"] == "no plugin knows this phone"

@@ -398,10 +398,10 @@ def test_what_is_not_clear_is_refused(daemon, phones):
     add_user(daemon, "erin", "404040")
     add_user(daemon, "frank", "404040")
     for _ in range(2):
-        phones.add(daemon, mac="02:ee:00:00:00:01")
-    answer = provision(daemon, mac="02:ee:00:00:00:01", code="303030")
+        phones.add(daemon, ip="192.0.2.77")
+    answer = provision(daemon, ip="192.0.2.77", code="303030")
     assert answer.status == 400
-    assert "more than one device has 02:ee:00:00:00:01" in answer.text
+    assert "more than one device has 192.0.2.77" in answer.text
     answer = provision(daemon, id=phones.add(daemon), code="404040")
     assert answer.status == 400
     assert "erin and frank have the same provisioning code" in answer.text

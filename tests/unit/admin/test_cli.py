@@ -362,7 +362,7 @@ async def test_a_check_names_what_is_wrong_and_what_is_strange(admin, state):
         await store.write([Insert("configs", document)])
     for number, more in enumerate([{"config": "b"}, {"config": "gone"}, {"plugin": "p"}, {}]):
         device = {"id": f"d{number}", "mac": "00:00:00:00:00:01", **more}
-        await store.write([Insert("devices", device)])
+        await store.write([Insert("devices", device, shares=True)])
     await store.close()
     status, report, _ = await admin("check")
     assert (status, report["problems"]) == (0, [])
@@ -371,7 +371,7 @@ async def test_a_check_names_what_is_wrong_and_what_is_strange(admin, state):
         "configs made for a device that is gone": ["a"],
         "devices with a config that is not there": ["d1: gone"],
         "plugins that devices want and that are not installed": ["p: 1 devices"],
-        "MAC addresses of several devices": ["00:00:00:00:00:01"],
+        "identities of several devices": ["mac 00:00:00:00:00:01: d0 is served, not d1, d2, d3"],
     }
     assert report["facts"] == {"devices": 4, "configs": 2}
     execute(path, "UPDATE devices SET document = '{' WHERE id = 'd3'")

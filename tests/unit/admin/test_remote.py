@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_POST = do_DELETE = do_GET
+    do_POST = do_PUT = do_DELETE = do_GET
 
     def log_message(self, *args):
         pass
@@ -230,3 +230,58 @@ def test_a_token_file_that_is_missing_is_called_that(tmp_path, capsys):
     assert remote.run(cli.parse(["resync", *where, "--model", "m"])) == 1
     error = f"the token file {tmp_path / 'none'} cannot be read: No such file or directory"
     assert capsys.readouterr().err == f"provd-admin: {error}\n"
+
+
+SHARED = {
+    "duplicates": [
+        {"kind": "mac", "value": "00:00:00:00:00:01", "owner": "a", "others": ["b", "c"]},
+        {"kind": "sn", "value": "7", "owner": "x", "others": ["y"]},
+    ]
+}
+
+
+def answer(document):
+    return (200, json.dumps(document).encode(), None)
+
+
+def test_what_several_devices_share_is_listed(server, run):
+    server.answers = [answer(SHARED)]
+    status, out, _ = run("duplicates", "list")
+    assert status == 0
+    assert "2 identities are those of several devices" in out
+    assert "mac 00:00:00:00:00:01: a; b, c" in out
+    assert server.requests[0][:2] == ("GET", "/0.2/dev_mgr/duplicates")
+
+
+def test_the_device_to_keep_keeps_what_the_others_lose(server, run):
+    device = {"id": "?", "mac": "00:00:00:00:00:01", "sn": "5"}
+    done = (204, b"", None)
+    shown = answer({"device": device})
+    server.answers = [answer(SHARED), shown, done, shown, done]
+    status, out, _ = run("duplicates", "resolve", "--keep", "b")
+    assert status == 0
+    assert "device a: has no mac any more" in out
+    assert [request[:3] for request in server.requests[1:]] == [
+        ("GET", "/0.2/dev_mgr/devices/a", None),
+        ("PUT", "/0.2/dev_mgr/devices/a", {"device": {"id": "?", "sn": "5"}}),
+        ("GET", "/0.2/dev_mgr/devices/c", None),
+        ("PUT", "/0.2/dev_mgr/devices/c", {"device": {"id": "?", "sn": "5"}}),
+    ]
+
+
+def test_the_others_are_deleted_where_that_is_asked_for(server, run):
+    server.answers = [answer(SHARED), (204, b"", None), (503, b"the store", None)]
+    status, out, _ = run("duplicates", "resolve", "--keep", "a", "--delete")
+    assert status == 1
+    assert "device c: the daemon answered 503: the store" in out
+    assert [request[:2] for request in server.requests[1:]] == [
+        ("DELETE", "/0.2/dev_mgr/devices/b"),
+        ("DELETE", "/0.2/dev_mgr/devices/c"),
+    ]
+
+
+def test_a_device_that_shares_nothing_is_refused(server, run):
+    server.answers = [answer(SHARED)]
+    status, _, err = run("duplicates", "resolve", "--keep", "z")
+    assert (status, len(server.requests)) == (1, 1)
+    assert "shares nothing" in err

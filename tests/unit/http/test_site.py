@@ -1,6 +1,7 @@
 """The HTTP site of phones (contract: request processing §6.1), fed with bytes, no socket."""
 
 import json
+import logging
 import os
 import re
 
@@ -201,13 +202,13 @@ def test_a_phone_that_hangs_up_leaves_nothing_behind(site):
 )
 def test_the_address_of_a_phone_is_what_the_outermost_trusted_proxy_saw(tmp_path, headers, status):
     site = Site(tmp_path, proxies=2)
-    assert site.status("/x", agent="none", headers=headers) == status
+    assert site.status("/x", headers=headers) == status
     addresses = [device["ip"] for device in site.core.all_stored()]
     assert addresses == (["10.2.0.1"] if status == 404 else [])
 
 
 def test_without_trusted_proxies_the_header_is_ignored(site):
-    site.send("/x", agent="none", headers=["X-Forwarded-For: 10.2.0.1"])
+    site.send("/x", headers=["X-Forwarded-For: 10.2.0.1"])
     assert [device["ip"] for device in site.core.all_stored()] == ["192.168.1.1"]
 
 
@@ -294,3 +295,42 @@ def test_a_large_file_is_handed_to_the_server_in_front(tmp_path):
     assert answer.startswith((b"HTTP/1.0 200", b"HTTP/1.1 200"))
     assert front.send("/small.rom", agent=AGENT, headers=via).endswith(b"\r\n\r\ny")
     assert b"Accel" not in front.send("/out.rom", agent=AGENT, headers=via)
+
+
+def journal_lines(caplog):
+    return [r.getMessage() for r in caplog.records if r.name == "provd.manager.journal"]
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        ({"method": "POST"}, 405, "(the method is not allowed)"),
+        ({"target": "/gone.cfg"}, 404, "(there is no such file)"),
+    ],
+)
+def test_what_is_refused_is_one_line_that_says_why(site, caplog, options, status, words):
+    caplog.set_level(logging.INFO)
+    site.get("/common.cfg")
+    caplog.clear()
+    assert site.get(**{"target": "/common.cfg", **options})[0] == status
+    [line] = journal_lines(caplog)
+    assert words in line
+    assert not [r for r in caplog.records if r.exc_info]
+    assert [r for r in caplog.records if r.name != "provd.security_events"] == [
+        r for r in caplog.records if r.name == "provd.manager.journal"
+    ]
+
+
+def test_what_failed_is_in_the_log_that_its_line_points_to(site, caplog):
+    caplog.set_level(logging.INFO)
+    site.get("/common.cfg")
+    site.core.pipeline._extract = lambda *_: 1 / 0
+    assert site.status("/new.cfg", agent="other") == 500
+    assert "(it failed, see the log)" in journal_lines(caplog)[-1]
+    assert [r for r in caplog.records if r.exc_info]
+
+
+def test_a_phone_without_a_name_gets_the_common_file(site):
+    status, body = site.get("/common.cfg", agent="Acme A1 1.0")
+    assert (status, body) == (200, b"common")
+    assert site.core.all_stored() == []

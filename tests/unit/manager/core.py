@@ -367,7 +367,7 @@ class Core:
 
     def insert_raw(self, collection, document):
         """Store a document behind the manager's back, as an import does."""
-        result(self.store.write([Insert(collection, document)]))
+        result(self.store.write([Insert(collection, document, shares=True)]))
 
     def path(self, number=1, plugin_id="acme-1"):
         name = mac(number).replace(":", "") + ".cfg"

@@ -34,11 +34,13 @@ class Writer:
         self.cache = cache
 
     async def insert(self, document):
-        [revision] = await self.store.write([Insert("devices", document)])
+        [revision] = await self.store.write([Insert("devices", document, shares=True)])
         self.cache.written(None, Record(document, revision))
 
     async def replace(self, record, document):
-        [revision] = await self.store.write([Replace("devices", document, record.revision)])
+        [revision] = await self.store.write(
+            [Replace("devices", document, record.revision, shares=True)]
+        )
         self.cache.written(record.document, Record(document, revision))
 
     async def delete(self, record):
@@ -125,7 +127,7 @@ def test_the_absence_that_an_insert_overtook_is_not_remembered(store, cache, wri
 def test_a_forgotten_document_is_asked_for_again(store, cache):
     result(store.write([Insert("devices", device("d1", mac="m1"))]))
     record = result(cache.by_key("mac", "m1"))[0]
-    result(store.write([Replace("devices", device("d1", mac="m2"), record.revision)]))
+    result(store.write([Replace("devices", device("d1", mac="m2"), record.revision, shares=True)]))
     cache.forget(["d1"])
     assert result(cache.get("d1")).document["mac"] == "m2"
     assert result(cache.by_key("mac", "m1")) == []

@@ -231,16 +231,28 @@ def test_the_background_waits_for_phones_but_not_for_ever(make_core):
     core.config("c1")
     for number in range(1, 4):
         core.device(f"d{number}", number, config="c1")
-    result(later(core.manager.refresh("d3")))
+    result(later(core.manager.refresh_for_phone("d3")))
     result(later(core.manager.replace_config("c1", {"parent_ids": [], "raw_config": {"X_a": 1}})))
     rendered = []
     for _ in range(40):  # somebody asks all the time
-        result(later(core.manager.refresh("d3")))
+        result(later(core.manager.refresh_for_phone("d3")))
         core.clock.advance(0.005)
         rendered.append([core.rendered(n).get("X_a") for n in range(1, 4)])
     assert rendered[0] == [None, None, 1]
     assert rendered[-1] == [1, 1, 1]
     assert rendered[5] == [None, None, 1]
+
+
+def test_the_background_does_not_wait_for_other_work_of_the_background(make_core):
+    core = make_core(direct_renders=0)
+    core.config("c1")
+    for number in range(1, 21):
+        core.device(f"d{number}", number, config="c1")
+    result(later(core.manager.replace_config("c1", {"parent_ids": [], "raw_config": {"X_a": 1}})))
+    for _ in range(40):  # as the upgrade of a plugin does
+        result(later(core.manager.refresh("d20")))
+        core.clock.advance(0)
+    assert [core.rendered(n).get("X_a") for n in range(1, 21)] == [1] * 20
 
 
 def test_a_phone_whose_turn_has_not_come_gets_its_fresh_file_at_once(make_core, monkeypatch):

@@ -54,14 +54,137 @@ def test_a_phone_never_seen_gets_device_config_plugin_and_file(ready, security_l
     assert security_lines() == [f"New device created automatically from 10.1.0.1: {device['id']}"]
 
 
-def test_a_phone_that_tells_nothing_becomes_a_device_with_an_address_only(ready):
-    ready.http(None)
+def test_a_request_that_tells_nothing_makes_no_device(ready, security_lines):
+    for _ in range(5):
+        assert ready.http(None).loaded is None
+    assert ready.all_stored() == []
+    assert security_lines() == []
+
+
+NAMELESS = "Acme A1 1.0"
+
+
+def test_a_phone_without_a_name_is_served_common_files_and_makes_no_device(ready, caplog):
+    caplog.set_level(logging.INFO)
+    ready.device("d9", 9, vendor="Other", model="O1", ip="10.1.0.1")
+    for _ in range(5):
+        identified = ready.http(NAMELESS)
+        assert identified.record is None
+        assert identified.loaded.id == "acme-1"
+    assert [device["id"] for device in ready.all_stored()] == ["d9"]
+    assert [c["id"] for c in ready.all_stored("configs")] == ["autoprov"]
+    assert "Traceback" not in caplog.text
+    assert not [r for r in caplog.records if r.exc_info and r.levelno >= logging.INFO]
+
+
+def test_a_phone_without_a_name_at_its_own_address_makes_no_device_its_plugin_cannot_serve(
+    ready, caplog
+):
+    caplog.set_level(logging.INFO)
+    identified = ready.http(NAMELESS)  # the plugin needs a MAC for the name of a file
+    assert identified.record is None
+    assert identified.loaded.id == "acme-1"
+    assert ready.all_stored() == []
+    assert len(ready.all_stored("configs")) == 1
+    lines = [r for r in caplog.records if "no device is created" in r.getMessage()]
+    assert len(lines) == 1
+    assert not [r for r in caplog.records if r.exc_info and r.levelno >= logging.INFO]
+
+
+def test_what_a_phone_told_without_a_name_is_known_when_it_has_one(ready):
+    ready.http(NAMELESS)
+    result(
+        ready.pipeline.identify(
+            RequestType.TFTP, tftp_request("000000000001.cfg"), "10.1.0.1", "000000000001.cfg"
+        )
+    )
     [device] = ready.all_stored()
+    assert (device["mac"], device["model"], device["version"]) == (mac(1), "A1", "1.0")
+    ready.http(NAMELESS, "10.1.0.2")
+    ready.clock.advance(301)
+    result(
+        ready.pipeline.identify(
+            RequestType.TFTP, tftp_request("000000000002.cfg"), "10.1.0.2", "000000000002.cfg"
+        )
+    )
+    assert "model" not in ready.all_stored()[1]
+
+
+def by_address(core):
+    """Have a plugin that names its files by the address of a phone."""
+    type(core.host.get("acme-1").plugin).path = lambda self, device: (
+        f"{self._tftpboot_dir}/{device['ip']}.cfg"
+    )
+
+
+def test_a_phone_without_a_name_whose_plugin_serves_by_address_becomes_a_device(ready):
+    by_address(ready)
+    for _ in range(5):
+        identified = ready.http(NAMELESS)
+    [device] = ready.all_stored()
+    assert identified.record.id == device["id"]
     assert device["ip"] == "10.1.0.1"
-    assert "mac" not in device
-    assert "plugin" not in device
-    assert ready.http(None).loaded is None
-    assert len(ready.all_stored()) == 1
+    assert device["configured"] is True
+
+
+def test_an_address_that_somebody_has_makes_no_device_without_a_name(ready):
+    by_address(ready)
+    ready.device("d8", 8, vendor="Other", ip="10.1.0.1")
+    ready.device("d9", 9, vendor="Other", ip="10.1.0.1")
+    assert ready.http(NAMELESS).record is None
+    assert len(ready.all_stored()) == 2
+
+
+# A request that names several devices
+
+
+def told(core, ip="10.1.0.1", **info):
+    """Let a phone ask that tells `info`; return the device it is."""
+    core.probe.extract = lambda _request, _kind: defer.succeed({"vendor": "Acme", **info})
+    core.extraction._memo.clear()
+    return core.http(f"anything {sorted(info.items())}", ip).record.id
+
+
+def test_automatic_devices_of_one_phone_become_the_oldest_of_them(ready):
+    first = told(ready, sn="7")
+    second = told(ready, "10.1.0.2", mac=mac(1))
+    assert first != second
+    assert told(ready, mac=mac(1), sn="7") == first
+    [device] = ready.all_stored()
+    assert (device["id"], device["mac"], device["sn"]) == (first, mac(1), "7")
+    assert len(ready.all_stored("configs")) == 2  # autoprov and the one made of it
+    assert ready.rendered() is not None
+
+
+def test_a_claimed_device_comes_before_an_automatic_one_and_takes_it_over(ready):
+    told(ready, mac=mac(1))
+    result(ready.manager.insert_device({"id": "d", "sn": "7", "config": "autoprov"}, MAIN))
+    assert told(ready, mac=mac(1), sn="7") == "d"
+    assert [device["id"] for device in ready.all_stored()] == ["d"]
+    assert ready.stored("d")["mac"] == mac(1)
+
+
+def test_of_two_claimed_devices_the_one_with_the_mac_is_taken(ready, caplog):
+    ready.device("m", 1)
+    result(ready.manager.insert_device({"id": "s", "sn": "7"}, MAIN))
+    assert told(ready, mac=mac(1), sn="7") == "m"
+    assert "names several devices: m by mac, s by sn" in caplog.text
+    assert "sn" not in ready.stored("m")
+    assert "mac" not in ready.stored("s")
+
+
+def test_a_serial_number_of_a_phone_with_another_mac_changes_nothing(ready):
+    ready.device("m", 1)
+    other = told(ready, mac=mac(2), sn="7")
+    assert told(ready, mac=mac(1), sn="7") == "m"
+    assert ready.stored(other)["sn"] == "7"
+    assert "sn" not in ready.stored("m")
+
+
+def test_of_devices_that_share_a_mac_the_owner_is_taken(ready):
+    existing(ready, "x", mac=mac(1), added="auto")
+    existing(ready, "a", mac=mac(1))
+    assert retrieved(ready, {"mac": mac(1)}) == "a"
 
 
 def test_without_an_autocreate_config_the_device_has_none(core):

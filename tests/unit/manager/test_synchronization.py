@@ -15,7 +15,7 @@ from provd.errors import (
 )
 from provd.manager.provisioning import Attempts, Provisioning
 from provd.manager.synchronization import Synchronizations
-from tests.unit.manager.core import LINE, later, mac, result
+from tests.unit.manager.core import LINE, MAIN, later, mac, result
 
 TRIGGER = "000000000001.cfg"
 
@@ -386,7 +386,7 @@ def test_who_or_what_is_meant_must_be_clear(coded):
     with pytest.raises(ProvisioningRefused, match="alice and bob"):
         provision(coded, "734512", mac=mac(1))
     coded.config("eve", X_provisioning_code="1")
-    coded.device("d2", 1)
+    coded.insert_raw("devices", {"id": "d2", "mac": mac(1), "tenant_uuid": MAIN})
     with pytest.raises(ProvisioningRefused, match="more than one"):
         provision(coded, "1", mac=mac(1))
 

@@ -143,7 +143,7 @@ def test_every_error_of_ours_has_a_status_of_its_meaning():
     def made(kind):
         if kind is errors.TooManyAttempts:
             return kind("a", 1.5)
-        for arguments in ((), ("a",), ("a", "b")):
+        for arguments in ((), ("a",), ("a", "b"), ("a", "b", "c")):
             try:
                 return kind(*arguments)
             except TypeError:

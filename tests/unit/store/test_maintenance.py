@@ -176,6 +176,8 @@ async def test_a_sound_database_has_no_findings(store, path):
         ("UPDATE devices SET revision = 100000 WHERE id = 'd003'", "devices/d003: its revision"),
         ("DELETE FROM config_parents", "configs/c: its parents"),
         ("INSERT INTO config_parents VALUES ('base', 'gone')", "configs/gone: has parents"),
+        ("DELETE FROM identities WHERE device_id = 'd003' AND kind = 'mac'", "the mac "),
+        ("INSERT INTO identities VALUES ('sn', '5', 'gone')", "devices/gone: owns the sn 5"),
     ],
 )
 @pytest_twisted.ensureDeferred

@@ -79,7 +79,7 @@ def test_every_page_is_as_the_language_says(tmp_path_factory, documents, queries
         await store.open()
         try:
             if stored:
-                await store.write([Insert("devices", document) for document in stored])
+                await store.write([Insert("devices", document, shares=True) for document in stored])
             return [[r.document for r in await store.find("devices", q)] for q in queries]
         finally:
             await store.close()

@@ -248,6 +248,7 @@ def test_the_background_does_not_wait_for_other_work_of_the_background(make_core
     core.config("c1")
     for number in range(1, 21):
         core.device(f"d{number}", number, config="c1")
+    result(later(core.manager.refresh("d20")))
     result(later(core.manager.replace_config("c1", {"parent_ids": [], "raw_config": {"X_a": 1}})))
     for _ in range(40):  # as the upgrade of a plugin does
         result(later(core.manager.refresh("d20")))

@@ -112,7 +112,11 @@ class YealinkPlugin(FamilyPlugin):
         template = self.templates.get_template("common/model.tpl")
         for number, models in sorted(self._models_by_file().items()):
             newest = [int(version.split(".")[1]) for one in models for version in one.firmware]
-            context = {"static": _static(max(newest, default=0)), "raw": raw_config}
+            context = {
+                "static": _static(max(newest, default=0)),
+                "raw": raw_config,
+                "sync_service": self.sync_service,
+            }
             content = self.templates.render(template, context)
             yield RenderedFile(f"y{number:012d}.cfg", content)
         directory = self.templates.get_template("common/directory.tpl")
@@ -153,6 +157,7 @@ class YealinkPlugin(FamilyPlugin):
                 ("busy", phone.extens["fwd_busy"]),
                 ("no_answer", phone.extens["fwd_no_answer"]),
             ],
+            "sync_service": self.sync_service,
             "release": release,
             "static": _static(release),
             # Languages had the prefix for a short time.

@@ -151,8 +151,7 @@ class LoadedPlugin:
         if now >= self._stamp_until:
             self._stamp = f"{self.code_digest}:{_template_stamp(self.directory)}"
             if isinstance(self.plugin, FamilyPlugin):
-                # Their files point to the firmware that is installed.
-                self._stamp += f":{','.join(self.plugin.installed.ids())}"
+                self._stamp += f":{self.plugin.stamp}"
             self._stamp_until = now + _STAMP_SECONDS
         return self._stamp
 

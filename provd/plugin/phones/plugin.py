@@ -49,6 +49,8 @@ class FamilyPlugin(VendorPlugin):
         super().__init__(app, plugin_dir, gen_cfg, spec_cfg)
         self.family: Family = _family_at(os.path.join(plugin_dir, FAMILY_FILE))
         self.sync_event = self.family.sync_event
+        self.sync_service = str(gen_cfg.get("sync_service_type") or "none")
+        """How phones are told to load their files, `general.sync_service_type`."""
         self._noted: OrderedDict[str, tuple[str, ...]] = OrderedDict()
         self._vendors = {self.family.vendor} | {
             self.family.vendor_of(model) for model in self.family.models.values()
@@ -58,6 +60,11 @@ class FamilyPlugin(VendorPlugin):
             downloaders = FetchfwPluginHelper.new_downloaders(gen_cfg.get("proxies"))
             self.services = FetchfwPluginHelper(plugin_dir, downloaders).services()
         self.check_settings(spec_cfg)
+
+    @property
+    def stamp(self) -> str:
+        """What files depend on beside the device, its config, and the plugin's own files."""
+        return f"{self.sync_service}:{','.join(self.installed.ids())}"
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Raise InvalidDocument for a setting of another form."""

@@ -23,10 +23,10 @@ def load_plugin(built_plugins):
     """Load a plugin as the daemon does: `load_plugin(plugin_id, settings={})`."""
     hosts = []
 
-    def load(plugin_id, settings=None):
+    def load(plugin_id, settings=None, **general):
         host = PluginHost(
             built_plugins,
-            general_config={},
+            general_config=general,
             plugin_config={plugin_id: settings or {}},
             base_raw_config=vendor_plugins.BASE_RAW_CONFIG,
         )

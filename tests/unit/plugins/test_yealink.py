@@ -558,3 +558,16 @@ def test_misspelt_name_in_a_template_refuses_the_device(plugin, own_templates):
     own_templates("custom.tpl", "key = {{ raw.X_misspelt }}\n")
     with pytest.raises(Exception, match="X_misspelt"):
         settings_of(plugin)
+
+
+@pytest.mark.parametrize(("service", "trusts"), [("ami", "1"), ("none", "1"), ("sip", "0")])
+def test_a_phone_heeds_the_notify_of_whoever_sends_it(load_plugin, service, trusts):
+    plugin = load_plugin(PLUGIN_ID, sync_service_type=service)
+    assert settings_of(plugin)["sip.trust_ctrl"] == trusts
+    common = next(iter(plugin.render_common(dict(vendor_plugins.BASE_RAW_CONFIG)))).content
+    assert f"sip.trust_ctrl = {trusts}\n".encode() in common
+
+
+def test_another_way_to_notify_makes_files_stale(load_plugin):
+    stamps = {load_plugin(PLUGIN_ID, sync_service_type=way).stamp for way in ("ami", "sip")}
+    assert len(stamps) == 2

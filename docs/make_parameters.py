@@ -2,6 +2,7 @@
 
 import sys
 
+from provd.model.parameter_families import USED_BY
 from provd.model.parameters import CALL_MANAGER, EXTENSIONS, FUNCKEY, LINE, RAW_CONFIG
 
 INTRODUCTION = """\
@@ -19,23 +20,44 @@ Ports and other numbers may be given as text. For a boolean, `0`, `1` and words 
 more. A name that is not here is refused at the top, unless it starts with `X_`. In a line, a key
 or a call manager it is kept, and named in [`warnings`](rest.md#warnings).
 """
+_FAMILIES = frozenset(family for families in USED_BY.values() for family in families)
 SECTIONS = (
-    ("All phones", "", RAW_CONFIG),
-    ("SIP lines", 'Members of `sip_lines`, each under its number: `"1"`, `"2"`.', LINE),
-    ("Function keys", "Members of `funckeys`, each under its number.", FUNCKEY),
-    ("Call managers", "Members of `sccp_call_managers`, each under its priority.", CALL_MANAGER),
+    ("All phones", "", "", RAW_CONFIG),
+    (
+        "SIP lines",
+        'Members of `sip_lines`, each under its number: `"1"`, `"2"`.',
+        "sip_lines.",
+        LINE,
+    ),
+    ("Function keys", "Members of `funckeys`, each under its number.", "funckeys.", FUNCKEY),
+    (
+        "Call managers",
+        "Members of `sccp_call_managers`, each under its priority.",
+        "sccp_call_managers.",
+        CALL_MANAGER,
+    ),
     (
         "Custom parameters",
         "Any name that starts with `X_` is kept and given to the plugin. These are known:",
+        "",
         EXTENSIONS,
     ),
 )
 
 
+def _users(name: str) -> str:
+    """Return the families that use a parameter; where most do, those that do not."""
+    users = USED_BY.get(name, ())
+    others = sorted(_FAMILIES.difference(users))
+    if len(others) >= len(users):
+        return ", ".join(users)
+    return f"all but {', '.join(others)}" if others else "all"
+
+
 def page() -> str:
     """Return the page."""
     lines = [INTRODUCTION]
-    for title, text, parameters in SECTIONS:
+    for title, text, prefix, parameters in SECTIONS:
         lines += [f"## {title}", ""]
         if text:
             lines += [text, ""]
@@ -48,7 +70,7 @@ def page() -> str:
                 one.kind.unit,
                 one.default,
                 one.meaning,
-                ", ".join(one.families),
+                _users(prefix + one.name),
             )
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")

@@ -125,8 +125,6 @@ class Parameter:
     kind: Kind
     meaning: str
     default: str = attrs.field(default="", kw_only=True)
-    families: tuple[str, ...] = attrs.field(default=(), kw_only=True)
-    """The families of our own plugins that use it."""
     may_be_null: bool = attrs.field(default=True, kw_only=True)
 
     @property
@@ -204,33 +202,21 @@ def _object_of(members: str, example: str) -> Kind:
     return Kind("object", _is_object, "an object", schema)
 
 
-_YEALINK = ("yealink",)
-
 LINE: tuple[Parameter, ...] = (
     Parameter(
         "proxy_ip",
         _TEXT,
         "Address or name of the SIP server; `sip_proxy_ip` does for all lines",
         default="`sip_proxy_ip`",
-        families=_YEALINK,
     ),
-    Parameter(
-        "proxy_port", _PORT, "Its port", default="`sip_proxy_port`, else 5060", families=_YEALINK
-    ),
+    Parameter("proxy_port", _PORT, "Its port", default="`sip_proxy_port`, else 5060"),
     Parameter(
         "backup_proxy_ip",
         _TEXT,
         "SIP server to use when the first fails",
         default="`sip_backup_proxy_ip`",
-        families=_YEALINK,
     ),
-    Parameter(
-        "backup_proxy_port",
-        _PORT,
-        "Its port",
-        default="`sip_backup_proxy_port`, else 5060",
-        families=_YEALINK,
-    ),
+    Parameter("backup_proxy_port", _PORT, "Its port", default="`sip_backup_proxy_port`, else 5060"),
     Parameter(
         "registrar_ip", _TEXT, "Where to register, if not at the proxy", default="`proxy_ip`"
     ),
@@ -242,49 +228,23 @@ LINE: tuple[Parameter, ...] = (
         _TEXT,
         "Outbound proxy that all requests go through",
         default="`sip_outbound_proxy_ip`",
-        families=_YEALINK,
     ),
     Parameter(
-        "outbound_proxy_port",
-        _PORT,
-        "Its port",
-        default="`sip_outbound_proxy_port`, else 5060",
-        families=_YEALINK,
+        "outbound_proxy_port", _PORT, "Its port", default="`sip_outbound_proxy_port`, else 5060"
     ),
-    Parameter("username", _TEXT, "SIP user name; plugins need it", families=_YEALINK),
-    Parameter(
-        "auth_username",
-        _TEXT,
-        "User name for authentication",
-        default="`username`",
-        families=_YEALINK,
-    ),
-    Parameter("password", _TEXT, "SIP password; plugins need it", families=_YEALINK),
-    Parameter(
-        "display_name", _TEXT, "Caller name, and label of the line on the phone", families=_YEALINK
-    ),
-    Parameter("number", _TEXT, "Extension to display", families=_YEALINK),
+    Parameter("username", _TEXT, "SIP user name; plugins need it"),
+    Parameter("auth_username", _TEXT, "User name for authentication", default="`username`"),
+    Parameter("password", _TEXT, "SIP password; plugins need it"),
+    Parameter("display_name", _TEXT, "Caller name, and label of the line on the phone"),
+    Parameter("number", _TEXT, "Extension to display"),
     Parameter(
         "dtmf_mode",
         _one_of(DtmfMode),
         "How key presses are sent during a call",
         default="`sip_dtmf_mode`",
-        families=_YEALINK,
     ),
-    Parameter(
-        "srtp_mode",
-        _one_of(SrtpMode),
-        "Encryption of the media",
-        default="`sip_srtp_mode`",
-        families=_YEALINK,
-    ),
-    Parameter(
-        "voicemail",
-        _TEXT,
-        "Extension of the voice mailbox",
-        default="`exten_voicemail`",
-        families=_YEALINK,
-    ),
+    Parameter("srtp_mode", _one_of(SrtpMode), "Encryption of the media", default="`sip_srtp_mode`"),
+    Parameter("voicemail", _TEXT, "Extension of the voice mailbox", default="`exten_voicemail`"),
 )
 """A SIP line: a member of `sip_lines`."""
 
@@ -295,15 +255,10 @@ CALL_MANAGER: tuple[Parameter, ...] = (
 """A call manager of SCCP phones: a member of `sccp_call_managers`."""
 
 FUNCKEY: tuple[Parameter, ...] = (
-    Parameter("type", _one_of(FuncKeyType), "What the key does; required", families=_YEALINK),
-    Parameter(
-        "value",
-        _TEXT,
-        "What to dial, watch, or park at; required but for `park`",
-        families=_YEALINK,
-    ),
-    Parameter("label", _TEXT, "Text beside the key", default="`value`", families=_YEALINK),
-    Parameter("line", _LINE_NUMBER, "Line that the key uses", default="1", families=_YEALINK),
+    Parameter("type", _one_of(FuncKeyType), "What the key does; required"),
+    Parameter("value", _TEXT, "What to dial, watch, or park at; required but for `park`"),
+    Parameter("label", _TEXT, "Text beside the key", default="`value`"),
+    Parameter("line", _LINE_NUMBER, "Line that the key uses", default="1"),
 )
 """A function key: a member of `funckeys`."""
 
@@ -325,64 +280,40 @@ RAW_CONFIG: tuple[Parameter, ...] = (
         _TEXT,
         "URL where phones find provd; with `url_key`, the tenant's key follows",
         default="of the settings",
-        families=_YEALINK,
     ),
     Parameter("tftp_port", _PORT, "TFTP port of provd", default="of the settings"),
-    Parameter("dns_enabled", _BOOL, "Set the DNS server", default="false", families=_YEALINK),
-    Parameter("dns_ip", _TEXT, "DNS server; needed with `dns_enabled`", families=_YEALINK),
-    Parameter("ntp_enabled", _BOOL, "Set the time server", default="false", families=_YEALINK),
-    Parameter("ntp_ip", _TEXT, "Time server; needed with `ntp_enabled`", families=_YEALINK),
-    Parameter(
-        "vlan_enabled", _BOOL, "Tag the phone's own traffic", default="false", families=_YEALINK
-    ),
+    Parameter("dns_enabled", _BOOL, "Set the DNS server", default="false"),
+    Parameter("dns_ip", _TEXT, "DNS server; needed with `dns_enabled`"),
+    Parameter("ntp_enabled", _BOOL, "Set the time server", default="false"),
+    Parameter("ntp_ip", _TEXT, "Time server; needed with `ntp_enabled`"),
+    Parameter("vlan_enabled", _BOOL, "Tag the phone's own traffic", default="false"),
     Parameter(
         "vlan_id",
         _VLAN,
         "VLAN of the phone, 0 for the priority tag only; needed with `vlan_enabled`",
-        families=_YEALINK,
     ),
     Parameter(
-        "vlan_priority",
-        _between(0, 7, "802.1p priority"),
-        "Priority of the phone's own traffic",
-        families=_YEALINK,
+        "vlan_priority", _between(0, 7, "802.1p priority"), "Priority of the phone's own traffic"
     ),
-    Parameter("vlan_pc_port_id", _VLAN, "VLAN of the PC port", families=_YEALINK),
-    Parameter(
-        "syslog_enabled", _BOOL, "Send the log to a server", default="false", families=_YEALINK
-    ),
-    Parameter("syslog_ip", _TEXT, "Log server; needed with `syslog_enabled`", families=_YEALINK),
-    Parameter(
-        "syslog_port", _PORT, "Its port", default="514", families=_YEALINK, may_be_null=False
-    ),
-    Parameter(
-        "syslog_level",
-        _one_of(SyslogLevel),
-        "What to send at least",
-        default="`warning`",
-        families=_YEALINK,
-    ),
-    Parameter("admin_username", _TEXT, "Administrator of the phone", families=_YEALINK),
-    Parameter("admin_password", _TEXT, "The administrator's password", families=_YEALINK),
-    Parameter("user_username", _TEXT, "Limited account of the phone", families=_YEALINK),
-    Parameter("user_password", _TEXT, "Its password", families=_YEALINK),
-    Parameter(
-        "timezone", _TIMEZONE, "Time zone, by its name in the tz database", families=_YEALINK
-    ),
-    Parameter("locale", _LOCALE, "Language and country", families=_YEALINK),
+    Parameter("vlan_pc_port_id", _VLAN, "VLAN of the PC port"),
+    Parameter("syslog_enabled", _BOOL, "Send the log to a server", default="false"),
+    Parameter("syslog_ip", _TEXT, "Log server; needed with `syslog_enabled`"),
+    Parameter("syslog_port", _PORT, "Its port", default="514", may_be_null=False),
+    Parameter("syslog_level", _one_of(SyslogLevel), "What to send at least", default="`warning`"),
+    Parameter("admin_username", _TEXT, "Administrator of the phone"),
+    Parameter("admin_password", _TEXT, "The administrator's password"),
+    Parameter("user_username", _TEXT, "Limited account of the phone"),
+    Parameter("user_password", _TEXT, "Its password"),
+    Parameter("timezone", _TIMEZONE, "Time zone, by its name in the tz database"),
+    Parameter("locale", _LOCALE, "Language and country"),
     Parameter("config_version", _INTEGER, "A number that some third-party plugins look at"),
     Parameter("protocol", _one_of(Protocol), "For phones that speak both"),
     Parameter(
-        "sip_proxy_ip",
-        _TEXT,
-        "Address or name of the SIP server of all lines that name none",
-        families=_YEALINK,
+        "sip_proxy_ip", _TEXT, "Address or name of the SIP server of all lines that name none"
     ),
-    Parameter("sip_proxy_port", _PORT, "Its port", default="5060", families=_YEALINK),
-    Parameter(
-        "sip_backup_proxy_ip", _TEXT, "SIP server to use when the first fails", families=_YEALINK
-    ),
-    Parameter("sip_backup_proxy_port", _PORT, "Its port", default="5060", families=_YEALINK),
+    Parameter("sip_proxy_port", _PORT, "Its port", default="5060"),
+    Parameter("sip_backup_proxy_ip", _TEXT, "SIP server to use when the first fails"),
+    Parameter("sip_backup_proxy_port", _PORT, "Its port", default="5060"),
     Parameter(
         "sip_registrar_ip",
         _TEXT,
@@ -392,39 +323,20 @@ RAW_CONFIG: tuple[Parameter, ...] = (
     Parameter("sip_registrar_port", _PORT, "Its port"),
     Parameter("sip_backup_registrar_ip", _TEXT, "Where to register when the first fails"),
     Parameter("sip_backup_registrar_port", _PORT, "Its port"),
-    Parameter(
-        "sip_outbound_proxy_ip",
-        _TEXT,
-        "Outbound proxy that all requests go through",
-        families=_YEALINK,
-    ),
-    Parameter("sip_outbound_proxy_port", _PORT, "Its port", default="5060", families=_YEALINK),
+    Parameter("sip_outbound_proxy_ip", _TEXT, "Outbound proxy that all requests go through"),
+    Parameter("sip_outbound_proxy_port", _PORT, "Its port", default="5060"),
     Parameter(
         "sip_dtmf_mode",
         _one_of(DtmfMode),
         "How key presses are sent during a call",
         default="what the phone does on its own",
-        families=_YEALINK,
     ),
-    Parameter(
-        "sip_srtp_mode",
-        _one_of(SrtpMode),
-        "Encryption of the media",
-        default="`disabled`",
-        families=_YEALINK,
-    ),
-    Parameter(
-        "sip_transport",
-        _one_of(Transport),
-        "Transport of the signalling",
-        default="`udp`",
-        families=_YEALINK,
-    ),
+    Parameter("sip_srtp_mode", _one_of(SrtpMode), "Encryption of the media", default="`disabled`"),
+    Parameter("sip_transport", _one_of(Transport), "Transport of the signalling", default="`udp`"),
     Parameter(
         "sip_servers_root_and_intermediate_certificates",
         _PEM_LIST,
         "Certificates to trust the SIP servers by, the root first",
-        families=_YEALINK,
     ),
     Parameter(
         "sip_local_root_and_intermediate_certificates",
@@ -434,18 +346,13 @@ RAW_CONFIG: tuple[Parameter, ...] = (
     Parameter("sip_local_certificate", _PEM, "The phone's own certificate"),
     Parameter("sip_local_key", _PEM, "Its private key"),
     Parameter(
-        "sip_subscribe_mwi",
-        _BOOL,
-        "Subscribe to the message waiting indication",
-        default="false",
-        families=_YEALINK,
+        "sip_subscribe_mwi", _BOOL, "Subscribe to the message waiting indication", default="false"
     ),
     Parameter(
         "sip_lines",
         _object_of("SipLine", "1"),
         "The lines by their number, `1` first; see [lines](#sip-lines)",
         default="`{}`",
-        families=_YEALINK,
         may_be_null=False,
     ),
     Parameter(
@@ -461,27 +368,14 @@ RAW_CONFIG: tuple[Parameter, ...] = (
     Parameter("exten_fwd_busy", _TEXT, "The same for calls while busy"),
     Parameter("exten_fwd_disable_all", _TEXT, "Code that ends all forwarding"),
     Parameter("exten_park", _TEXT, "Extension to park calls at"),
-    Parameter(
-        "exten_pickup_group", _TEXT, "Code to pick up a call of the group", families=_YEALINK
-    ),
-    Parameter(
-        "exten_pickup_call",
-        _TEXT,
-        "Code before an extension to pick up its call",
-        families=_YEALINK,
-    ),
-    Parameter(
-        "exten_voicemail",
-        _TEXT,
-        "Extension of the voice mailbox of lines that name none",
-        families=_YEALINK,
-    ),
+    Parameter("exten_pickup_group", _TEXT, "Code to pick up a call of the group"),
+    Parameter("exten_pickup_call", _TEXT, "Code before an extension to pick up its call"),
+    Parameter("exten_voicemail", _TEXT, "Extension of the voice mailbox of lines that name none"),
     Parameter(
         "funckeys",
         _object_of("FuncKey", "1"),
         "The function keys by their number; see [function keys](#function-keys)",
         default="`{}`",
-        families=_YEALINK,
         may_be_null=False,
     ),
     Parameter("_comment", _ANYTHING, "A note for people"),
@@ -489,12 +383,10 @@ RAW_CONFIG: tuple[Parameter, ...] = (
 """The parameters at the top of a raw config."""
 
 EXTENSIONS: tuple[Parameter, ...] = (
-    Parameter(
-        "X_xivo_phonebook_ip", _TEXT, "Address or name of the phonebook server", families=_YEALINK
-    ),
+    Parameter("X_xivo_phonebook_ip", _TEXT, "Address or name of the phonebook server"),
     Parameter("X_xivo_phonebook_scheme", _TEXT, "`http` or `https`", default="`http`"),
     Parameter("X_xivo_phonebook_port", _PORT, "Its port", default="9498"),
-    Parameter("X_xivo_user_uuid", _TEXT, "Whose phonebook and services", families=_YEALINK),
+    Parameter("X_xivo_user_uuid", _TEXT, "Whose phonebook and services"),
 )
 """Custom parameters that plugins know. Any other that starts with `X_` is allowed, too."""
 

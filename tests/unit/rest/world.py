@@ -76,6 +76,9 @@ class Tokens:
             raise AuthenticationFailed("no")
         return tenant or own
 
+    async def caller(self, token):
+        return f"token of {token}"
+
     async def authorize(self, token, access, tenant):
         return await self.tenant(token, tenant)
 

@@ -283,7 +283,7 @@ class Pipeline:
             and record.document.get("plugin") == loaded.id
             and self._manager.fresh(record, loaded) is None
         ):
-            record = await self._manager.refresh(record.id)
+            record = await self._manager.refresh_for_phone(record.id)
         return Identified(
             self._next_number(), info, record, loaded, found_by if record is not None else None
         )

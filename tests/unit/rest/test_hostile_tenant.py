@@ -79,8 +79,10 @@ def theirs(world):
         document
         for collection in ("devices", "configs")
         for document in core.all_stored(collection)
-        # A phone of B's that begins anew gets a config made from the platform's template.
-        if document.get("tenant_uuid") != B and not document.get("transient")
+        # A phone that begins anew, B's or nobody's, gets a device and a config of the platform's.
+        if document.get("tenant_uuid") != B
+        and not document.get("transient")
+        and document.get("added") != "auto"
     ]
     services = core.host.get("acme-1").plugin.services
     parameters = [core.parameters.get(name, A) for name in ("http_proxy", "NAT", "plugin_server")]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import defer
 from twisted.python.failure import Failure
 
+from provd.model.vendors import canonical_vendor, is_contradicted, vendors_of_agent
 from provd.plugin.base import RequestType
 from provd.plugin.phones.index import FamilyIndex
 from provd.plugin.phones.plugin import FamilyPlugin
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from provd.plugin.host import LoadedPlugin, PluginHost
+    from provd.plugin.vendor import PhoneRequest
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ Info = dict[str, Any]
 
 _FROM_PATH = frozenset(("path", "uri", "args", "method"))
 _TEXT_KEYS = ("mac", "sn", "ip", "uuid", "vendor", "model", "version")
+_CLAIMS = frozenset(("vendor", "model", "version"))
 _BODILESS = frozenset((b"GET", b"HEAD"))
 EXTRACTION_TIMEOUT = 10.0
 _MAX_KEY_BYTES = 1024
@@ -168,6 +171,19 @@ def _usable(loaded: LoadedPlugin, answer: Info) -> Info:
     return answer
 
 
+def _credible(answer: Info, request: PhoneRequest) -> Info:
+    """Return an answer without the vendor, model and version that the request speaks against.
+
+    Some extractors take any request with `?mac=` for one of their phones.
+    """
+    vendor = answer.get("vendor")
+    if vendor is None or not is_contradicted(
+        vendor, request.user_agent, answer.get("mac") or request.mac
+    ):
+        return answer
+    return {key: value for key, value in answer.items() if key not in _CLAIMS}
+
+
 def _pass_on(outcome: Any, waiting: defer.Deferred[Any]) -> None:
     """Give an outcome, boxed, to whoever still waits."""
     if not waiting.called:
@@ -183,6 +199,8 @@ class Extraction:
         self._memo = _Memo(memo_entries)
         self._generation = host.generation
         self._extractors: dict[RequestType, list[tuple[LoadedPlugin, Any]]] = {}
+        self._failed: list[LoadedPlugin] = []
+        """Plugins whose extractor raised at the request at hand."""
         self._families: FamilyIndex | None = None
         self._families_first = True
         """Whether no other plugin need be asked where our families leave no doubt."""
@@ -207,6 +225,19 @@ class Extraction:
             self._families = FamilyIndex(families)
             self._families_first = max(ranks, default=0) <= min(other_ranks, default=0)
         return self._families
+
+    def _vendor_of_failed(self, request: PhoneRequest) -> Info:
+        """Return the vendor of a plugin that failed at a request of its own phones.
+
+        It knew the vendor, or it would not have tried; so no other plugin gets the phone.
+        """
+        named = vendors_of_agent(request.user_agent or "")
+        for loaded in self._failed:
+            for capability in loaded.info.get("capabilities", {}):
+                vendor = str(capability).split(",", maxsplit=1)[0].strip()
+                if canonical_vendor(vendor) in named:
+                    return {"vendor": vendor}
+        return {}
 
     def _others(self, kind: RequestType) -> list[tuple[LoadedPlugin, Any]]:
         """Return the extractors of all plugins but those of our families."""
@@ -235,8 +266,10 @@ class Extraction:
         elif kind is RequestType.TFTP:
             watched = _WatchedTftp(request, self._memo)
         self._memo.start()
+        self._failed.clear()
         generation = self._generation
-        told, is_certain = self._index().extract(to_phone_request(kind, watched))
+        request_of_phone = to_phone_request(kind, watched)
+        told, is_certain = self._index().extract(request_of_phone)
         is_certain = is_certain and told is not None and self._families_first
         waiting = [
             result
@@ -256,10 +289,12 @@ class Extraction:
                     logger.warning("the extractor of plugin %s failed: %r", loaded.id, answer.value)
                     continue
             if isinstance(answer, dict):
-                answers.append(_usable(loaded, answer))
+                answers.append(_credible(_usable(loaded, answer), request_of_phone))
             elif answer:
                 logger.warning("the extractor of plugin %s gave %r", loaded.id, type(answer))
         info = vote(answers)
+        if self._failed and "vendor" not in info:
+            info |= self._vendor_of_failed(request_of_phone)
         if kind is not RequestType.DHCP and complete and generation == self._host.generation:
             self._memo.put(self._memo.key(kind, request), info)
         return info
@@ -277,6 +312,7 @@ class Extraction:
         except BaseException:
             # Typical cause: a User-Agent that is not ASCII. No traceback, phones repeat it.
             logger.warning("the extractor of plugin %s failed on a request", loaded.id)
+            self._failed.append(loaded)
             logger.debug("traceback", exc_info=True)
             return None
         if isinstance(result, defer.Deferred) and result.called and not result.paused:

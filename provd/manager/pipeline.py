@@ -53,6 +53,7 @@ logger = logging.getLogger(__name__)
 
 _CONTRADICTING = ("mac", "vendor", "model")
 _FORCED = ("ip", "version")
+_BINDING = ("vendor", "model")
 STAGE_TIMEOUT = 10.0
 """Seconds that an object of a request-processing file may take."""
 _MAX_CANDIDATES = 200
@@ -204,6 +205,8 @@ class Pipeline:
             if key not in device:
                 return False
             if key == "version" and device[key] != value:
+                return False
+            if key == "vendor" and device[key] != value and device.get("added") == "auto":
                 return False
         return self._parameters.nat or self._manager.devices.peek_ids("ip", ip) == (device["id"],)
 
@@ -490,10 +493,12 @@ class Pipeline:
         if info.get("ip") and not self._parameters.nat:
             await self._take_address(record.id, info["ip"])
         device = record.document
-        plugin_id = None
         config = None
-        if not device.get("plugin"):
+        corrected = await self._is_bound_wrongly(device, info)
+        plugin_id = None
+        if corrected or not device.get("plugin"):
             plugin_id = associate(self._host, info)
+        corrected = corrected and plugin_id is not None
         if not device.get("config"):
             config = await self._manager.build_autocreate_config()
         withheld = [
@@ -509,9 +514,11 @@ class Pipeline:
             for key, value in info.items():
                 if key in withheld and key not in document:
                     continue  # another phone's, whatever this one says
-                if value is not None and (key not in document or key in _FORCED):
+                if value is not None and (
+                    key not in document or key in _FORCED or (corrected and key in _BINDING)
+                ):
                     document[key] = value
-            if plugin_id is not None and not document.get("plugin"):
+            if plugin_id is not None and (corrected or not document.get("plugin")):
                 document["plugin"] = plugin_id
             if config is not None and not document.get("config"):
                 document["config"] = config["id"]
@@ -519,6 +526,27 @@ class Pipeline:
             return Change(document)
 
         return await self._store(record, change, filename)
+
+    async def _is_bound_wrongly(self, device: dict[str, Any], info: Info) -> bool:
+        """Tell whether an automatic device was taken for one of another vendor's.
+
+        An unclear first request may be misread; a clear one, which tells vendor and model, corrects
+        what nobody laid a hand on since.
+        """
+        if not info.get("vendor") or not info.get("model"):
+            return False
+        if device.get("vendor") in {None, info["vendor"]} or device.get("added") != "auto":
+            return False
+        if not await self._manager.ownership.is_unclaimed(device, self._manager.main_tenant):
+            return False
+        logger.warning(
+            "device %s was taken for a phone of %s; it is a %s %s",
+            device["id"],
+            device["vendor"],
+            info["vendor"],
+            info["model"],
+        )
+        return True
 
     async def _update_by_object(
         self, record: Record, info: Info, kind: RequestType, request: Any, filename: str | None

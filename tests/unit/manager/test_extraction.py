@@ -305,3 +305,30 @@ def test_dhcp_requests_reach_extractors_as_they_are_and_are_not_remembered(core)
     for _ in range(2):
         extract(core, request, DHCP)
     assert seen == [(request, DHCP)] * 2
+
+
+# Claims that the request speaks against
+
+SNOM_AGENT = "Mozilla/4.0 (compatible; snom870-SIP 8.4.35 SPEAr300 SNOM 1.4)"
+SNOM_MAC = "00:04:13:87:00:01"
+
+
+def test_a_claim_of_another_vendor_keeps_the_address_only(core):
+    says(core, "acme-1", {"vendor": "Cisco", "model": "SPA942", "mac": SNOM_MAC})
+    request = FakeRequest("/snom870.htm", SNOM_AGENT)
+    assert extract(core, request) == {"mac": SNOM_MAC}
+
+
+def test_the_plugin_that_failed_at_its_own_phone_tells_the_vendor(core, caplog):
+    core.host.get("acme-2").info["capabilities"] = {"Snom, 870, 8.4.35": {}}
+    says(core, "acme-1", {"vendor": "Cisco", "model": "SPA942", "mac": SNOM_MAC})
+    says(core, "acme-2", ValueError("not a MAC"))
+    request = FakeRequest("/snom870.htm", SNOM_AGENT)
+    assert extract(core, request) == {"mac": SNOM_MAC, "vendor": "Snom"}
+    assert "plugin acme-2 failed on a request" in caplog.text
+
+
+def test_a_plugin_that_fails_at_another_vendor_s_phone_tells_nothing(core):
+    core.host.get("acme-2").info["capabilities"] = {"Snom, 870, 8.4.35": {}}
+    says(core, "acme-2", ValueError("not a MAC"))
+    assert extract(core, FakeRequest("/x", "Yealink SIP-T46S 66.86.0.15")) == {}

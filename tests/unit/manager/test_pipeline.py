@@ -645,3 +645,23 @@ def test_numbers_of_requests_wrap_at_100(ready):
     ready.http(AGENT)
     numbers = [ready.http(AGENT).number for _ in range(250)]
     assert set(numbers) == set(range(100))
+
+
+# Taken for a phone of another vendor
+
+
+def test_an_automatic_device_of_another_vendor_is_corrected_by_a_clear_request(ready, caplog):
+    ready.http(AGENT)
+    [device] = ready.all_stored()
+    ready.put(device["id"], vendor="Cisco", model="SPA942")
+    assert ready.http(AGENT).loaded.id == "acme-1"
+    corrected = ready.stored(device["id"])
+    assert (corrected["vendor"], corrected["model"]) == ("Acme", "A1")
+    assert "was taken for a phone of Cisco; it is a Acme A1" in caplog.text
+
+
+def test_what_an_operator_says_of_a_device_is_left_alone(ready):
+    ready.device(vendor="Cisco", model="SPA942", config="autoprov")
+    ready.http(AGENT)
+    [device] = ready.all_stored()
+    assert (device["vendor"], device["model"]) == ("Cisco", "SPA942")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from provd import __version__
-from provd.rest.app import MEDIA_TYPE, ROOT, Action, Call, Reply, Route
+from provd.rest.app import MEDIA_TYPE, PLAIN_JSON, ROOT, Action, Call, Reply, Route
 from provd.rest.schemas import OBJECT, SCHEMAS, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from yaml import SafeDumper
 else:
@@ -33,8 +33,8 @@ ERRORS = {
     401: "The token is missing, unknown or expired, or does not allow this.",
     403: "The document may not be deleted, or only the main tenant may change this.",
     404: "There is no such resource, or the caller may not see it.",
-    406: f"Only {MEDIA_TYPE} is given.",
-    415: f"Only {MEDIA_TYPE} is taken.",
+    406: f"Only {MEDIA_TYPE} and application/json are given.",
+    415: f"Only {MEDIA_TYPE} and application/json are taken.",
     429: "Too many wrong codes; Retry-After tells how long to wait.",
     500: "The daemon failed; its log has the details.",
     503: "The store or the authentication service does not answer; ask again later.",
@@ -52,6 +52,14 @@ ARGUMENTS = {
     "passwords": "true: do not mask passwords; needs an access of its own.",
     "recurse": "true: the documents of the tenants below the request tenant, too.",
 }
+
+
+MEDIA_TYPES = (MEDIA_TYPE, PLAIN_JSON)
+
+
+def _types(media_type: str) -> list[str]:
+    """Return what an answer may be sent as: documents are plain JSON to who asks for that."""
+    return list(MEDIA_TYPES) if media_type == MEDIA_TYPE else [media_type]
 
 
 def group(path: str) -> str:
@@ -143,12 +151,12 @@ def swagger(routes: Sequence[Route]) -> dict[str, Any]:
             parameters.append({"$ref": "#/parameters/tenant"})
         operation = _common(path, method, action)
         if action.takes is not None:
-            operation["consumes"] = [MEDIA_TYPE]
+            operation["consumes"] = list(MEDIA_TYPES)
             schema = placed(action.takes)
             parameters.append({"name": "body", "in": "body", "required": True, "schema": schema})
         refusals = errors(variables, method, action)
         operation["produces"] = [
-            *([] if action.gives is None else [action.content_type]),
+            *([] if action.gives is None else _types(action.content_type)),
             *(["text/plain"] if refusals else []),
         ]
         success: dict[str, Any] = {"description": SUCCESS[action.status]}
@@ -187,10 +195,10 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
     """Return the OpenAPI 3.0 document."""
     place = "#/components/schemas/"
 
-    def content(media_type: str, schema: Schema) -> dict[str, Any]:
-        return {media_type: {"schema": _placed(schema, place)}}
+    def content(media_types: Iterable[str], schema: Schema) -> dict[str, Any]:
+        return {one: {"schema": _placed(schema, place)} for one in media_types}
 
-    text = content("text/plain", {"type": "string"})
+    text = content(["text/plain"], {"type": "string"})
     paths: dict[str, dict[str, Any]] = {}
     for path, variables, method, action in operations(routes):
         parameters: list[dict[str, Any]] = [
@@ -212,11 +220,11 @@ def openapi(routes: Sequence[Route]) -> dict[str, Any]:
         if action.takes is not None:
             operation["requestBody"] = {
                 "required": True,
-                "content": content(MEDIA_TYPE, action.takes),
+                "content": content(MEDIA_TYPES, action.takes),
             }
         success: dict[str, Any] = {"description": SUCCESS[action.status]}
         if (schema := given(action)) is not None:
-            success["content"] = content(action.content_type, schema)
+            success["content"] = content(_types(action.content_type), schema)
         if action.status == 201:
             success["headers"] = {"Location": {"schema": {"type": "string"}}}
         operation["responses"] = {str(action.status): success} | {

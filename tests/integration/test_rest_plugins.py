@@ -572,6 +572,8 @@ def test_the_version_of_an_upgrade_is_obeyed_or_refused(daemon, shop):
     assert "version 1.5 of test-alpha is not offered; the repository has 2.0" in answer.text
     assert upgrade(2)[0].status == 400
     assert upgrade("2.0")[1] == "2.0"
+    for archive in shop.repository.glob("test-*-2.0.*"):
+        archive.unlink()  # a repository offers the newest that it holds
     shop.publish("1.0")
     assert parse(do(daemon, "update"))[1] == "success"
     answer, version = upgrade("1.0")

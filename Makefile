@@ -13,7 +13,7 @@ TFTP_PORT ?= 6969
 WHERE := --rest-ip $(REST_IP) --rest-port $(REST_PORT) \
   --listen $(LISTEN) --http-port $(HTTP_PORT) --tftp-port $(TFTP_PORT)
 
-.PHONY: help venv run plugins test lint format bench bench-micro soak parameters docs lock clean
+.PHONY: help venv run plugins test lint format bench bench-micro soak parameters phones docs lock clean
 
 help:
 	@echo "make run      start the daemon in the foreground, state in $(STATE)/"
@@ -25,6 +25,7 @@ help:
 	@echo "make soak     kill and harm a daemon for 15 minutes: nothing may be lost"
 	@echo "make plugins  build our plugins into build/plugins and build/repository"
 	@echo "make parameters  write docs/parameters.md anew from provd/model/parameters.py"
+	@echo "make phones   write docs/phones/index.md anew from plugins/*/family.toml"
 	@echo "make docs     build the documentation"
 	@echo "make lock     pin the dependencies anew"
 
@@ -72,6 +73,11 @@ bench-micro: venv
 
 soak: venv
 	$(BIN)/python -m benchmarks.soak
+
+phones: venv
+	mkdir -p build
+	$(BIN)/python docs/make_phones.py > build/phones.md
+	mv build/phones.md docs/phones/index.md
 
 parameters: venv
 	mkdir -p build

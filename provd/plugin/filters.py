@@ -62,8 +62,11 @@ def _relative(name: str) -> str:
 
 
 def _find(directory: str, pattern: str) -> list[str]:
-    """Return what matches a shell pattern, sorted; ArchiveError if nothing does."""
-    found = sorted(glob.glob(pattern, root_dir=directory))
+    """Return what matches a shell pattern, sorted; ArchiveError if nothing does.
+
+    `**` stands for directories of any depth.
+    """
+    found = sorted(glob.glob(pattern, root_dir=directory, recursive=True))
     if not found and os.path.exists(os.path.join(directory, pattern)):
         found = [pattern]  # a name with brackets in it
     if not found:

@@ -221,6 +221,8 @@ _AASTRA_STEPS = (
     *_optional("Aastra/startup.cfg", since=5),
     *_optional("Aastra/{model}.cfg"),
     *_required("Aastra/{MAC}.cfg"),
+    # Firmware: the phone loads what differs from what it runs.
+    *_optional("Aastra/{model}.st"),
 )
 
 _AASTRA = Vendor(
@@ -231,6 +233,8 @@ _AASTRA = Vendor(
             {
                 "6730i, 6731i, 6739i, 6753i, 6755i, 6757i, 9143i, 9480i": "3.3.1.4365",
                 "6735i, 6737i": "3.3.1.8215",
+                # No firmware of its own is known: one that is seen on a 6755i.
+                "6751i": "3.2.2.56",
                 "6863i, 6865i, 6867i, 6869i": "4.2.0.2023 4.3.0.2036 5.0.0.1018 6.4.0.140",
                 "6873i": "4.3.0.2036 5.0.0.1018 6.4.0.140",
             },
@@ -241,7 +245,7 @@ _AASTRA = Vendor(
         ),
         Series(
             {
-                "6905, 6910, 6915, 6920, 6920w, 6930w, 6940, 6940w, 6970": "6.4.0.140",
+                "6905, 6910, 6915, 6915d, 6920, 6920w, 6930w, 6940, 6940w, 6970": "6.4.0.140",
                 "6930": "5.1.0.6044 6.4.0.140",
             },
             "Mitel{model} MAC:{MAC_dashes} V:{version}-SIP",

@@ -20,6 +20,7 @@ module = "module.{}.key.{}"
 name = "{mac}.cfg"
 template = "base.tpl"
 sensitive = true
+kind = "desk"                         # only for models whose fact `kind` is this
 [[common]]                            # what all share
 name = "acme.cfg"
 template = "common.tpl"
@@ -187,6 +188,8 @@ class ServedFile:
     encoding: str = "UTF-8"
     errors: str = "replace"
     newline: str = "\n"
+    kind: str | None = None
+    """The models that get it: those whose fact `kind` is this; all unless given."""
 
 
 @attrs.frozen(eq=False)
@@ -231,6 +234,16 @@ class Family:
         if self.dhcp:
             info["dhcp"] = list(self.dhcp)
         return info
+
+    def files_for(self, files: tuple[ServedFile, ...], model: Model | None) -> list[ServedFile]:
+        """Return those of `files` that a model gets.
+
+        Nobody knows the kind of a model that is none of the family: it gets those of the first.
+        """
+        kind = None if model is None else model.fact("kind")
+        if kind is None:
+            kind = next((file.kind for file in self.files if file.kind), None)
+        return [file for file in files if file.kind in {None, kind}]
 
     def vendor_of(self, model: Model) -> str:
         """Return the vendor of a model: some families know two brands."""

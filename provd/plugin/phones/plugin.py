@@ -160,7 +160,7 @@ class FamilyPlugin(VendorPlugin):
 
     def file_names(self, device: Mapping[str, Any]) -> Iterator[str]:
         """Yield the names of the files that `render` may give."""
-        for file in self.family.files:
+        for file in self.family.files_for(self.family.files, self.model_of(device, {})):
             name = file_name(file.name, device)
             if name is not None:
                 yield name
@@ -181,7 +181,11 @@ class FamilyPlugin(VendorPlugin):
         for file in self.family.common:
             models: Iterable[Model | None] = (None,)
             if "{model}" in file.name:
-                models = self.family.models.values()
+                models = [
+                    model
+                    for model in self.family.models.values()
+                    if self.family.files_for((file,), model)
+                ]
             for model in models:
                 name = file.name.replace("{model}", model.name if model else "")
                 context = self.common_context(raw_config, model)
@@ -217,7 +221,7 @@ class FamilyPlugin(VendorPlugin):
         if self.needs_http:
             _ = phone.base_url
         context = {**self.neutral_context(phone), **self.context(phone)}
-        for number, file in enumerate(self.family.files):
+        for number, file in enumerate(self.family.files_for(self.family.files, phone.model)):
             if file.optional and file_name(file.name, phone.device) is None:
                 continue
             name = self.name_of(file, phone.device)

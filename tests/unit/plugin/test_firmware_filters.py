@@ -408,6 +408,8 @@ def test_exclude_drops_entries_of_every_level(run, patterns, kept):
         ("fw/ out/", ["out/", "out/fw/", "out/fw/a.rom", "out/fw/sub/", "out/fw/sub/b.rom"]),
         ("fw out", ["out/", "out/a.rom", "out/sub/", "out/sub/b.rom"]),
         ("*/*.txt ./", ["c.txt"]),
+        ("**/?.rom ./", ["a.rom", "b.rom"]),
+        ("**/top.rom **/c.txt out/", ["out/", "out/c.txt", "out/top.rom"]),
         ("* ./", ["doc/", "doc/c.txt", "fw/", "fw/a.rom", "fw/sub/", "fw/sub/b.rom", "top.rom"]),
         ("fw/. ./", ["fw/", "fw/a.rom", "fw/sub/", "fw/sub/b.rom"]),
     ],

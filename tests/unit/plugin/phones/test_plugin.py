@@ -132,6 +132,24 @@ def test_common_file_is_there_for_each_model(plugin):
     assert files == {f"acme-{name}.cfg": f"{name} of Acme\n" for name in ("P1", "P2", "D1")}
 
 
+def test_files_of_a_kind_are_for_the_models_of_that_kind(make):
+    text = acme.FAMILY.replace("sensitive = true\n", 'sensitive = true\nkind = "desk"\n')
+    text = text.replace('name = "{MAC}-{sn}.xml"', 'kind = "dect"\nname = "{MAC}.xml"')
+    text = text.replace('name = "acme-{model}.cfg"', 'kind = "dect"\nname = "acme-{model}.cfg"')
+    plugin = make(text.replace("multicell = true", 'multicell = true, kind = "dect"'))
+    for model, name in (
+        ("P1", "001122334455.cfg"),
+        ("D1", "001122334455.xml"),
+        ("Q7", "001122334455.cfg"),
+    ):
+        device = {**DEVICE, "model": model}
+        assert list(rendered(plugin, device)) == [name]
+        assert list(plugin.file_names(device)) == [name]
+        assert plugin.get_remote_state_trigger_filename(device) == name
+    assert [file.name for file in plugin.render_common({})] == ["acme-D1.cfg"]
+    assert plugin.is_sensitive_filename("001122334455.cfg")
+
+
 def test_names_of_files_that_trigger_and_that_may_hold_passwords(plugin):
     assert list(plugin.file_names(DEVICE)) == ["001122334455.cfg", "001122334455-S1.xml"]
     assert list(plugin.file_names({"mac": MAC})) == ["001122334455.cfg"]

@@ -57,3 +57,11 @@ def test_firmware_is_told_by_version_and_model_of_its_name(load_plugin):
     settings, _ = render(plugin)
     assert not any("firmware[" in name for name in settings)
     assert any("firmware is left out" in note for note in plugin.notes_of("d1"))
+
+
+def test_a_phone_that_tells_no_address_yet_gets_no_file_and_no_complaint(load_plugin):
+    raw = {**vendor_plugins.BASE_RAW_CONFIG, "sip_lines": {"1": LINE}}
+    add_defaults(raw)
+    plugin = load_plugin("provd-digium")
+    assert list(plugin.render({"id": "d1", "vendor": "Digium"}, raw)) == []
+    assert plugin.notes_of("d1") == ()

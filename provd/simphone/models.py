@@ -406,6 +406,7 @@ _DIGIUM = Vendor(
             {
                 "D40, D50, D70": "1.4.0.0 2.2.1.8 2.8.1",
                 "D45, D60, D62, D65": "2.2.1.8 2.8.1",
+                "D80": "2.8.1",
             },
             None,
             (
@@ -663,10 +664,19 @@ _PATTON = Vendor(
 )
 
 
+_POLYCOM_PRODUCTS = {
+    "SPIP": "PolycomSoundPointIP",
+    "SSIP": "PolycomSoundStationIP",
+    "VVX": "PolycomVVX",
+    "CCX": "PolycomCCX",
+    "Edge": "PolyEdge",
+    "Trio": "PolycomRealPresenceTrio",
+}
+
+
 def _polycom_words(model: str) -> str:
-    product = {"SPIP": "SoundPointIP", "SSIP": "SoundStationIP", "VVX": "VVX"}
-    letters = model.rstrip("0123456789")
-    return f"{product[letters]}-{letters}_{model.removeprefix(letters)}"
+    letters = next(letters for letters in _POLYCOM_PRODUCTS if model.startswith(letters))
+    return f"{_POLYCOM_PRODUCTS[letters]}-{letters}_{model.removeprefix(letters)}"
 
 
 _POLYCOM_OUIS = ("00:04:f2", "64:16:7f", "48:25:67")
@@ -693,7 +703,7 @@ _POLYCOM = Vendor(
                 ),
                 "SSIP5000, SSIP6000, SSIP7000": "3.2.4.0267 4.0.11",
             },
-            "FileTransport Polycom{reported}-UA/{version}",
+            "FileTransport {reported}-UA/{version}",
             _POLYCOM_STEPS,
             _POLYCOM_OUIS,
             reported=_polycom_words,
@@ -705,8 +715,14 @@ _POLYCOM = Vendor(
                 "VVX450, VVX501, VVX601": "5.8.2 5.9.2 6.4.6",
                 "VVX1500": "3.2.4.0244 5.4.3 5.5.1 5.8.2 5.9.2",
                 "VVX300, VVX310, VVX400, VVX410, VVX500, VVX600": "5.4.3 5.5.1 5.8.2 5.9.2",
+                # Not seen: the User-Agent follows from the product's name.
+                "VVX200": "5.9.2",
+                "Trio8300, Trio8500, Trio8800, TrioC60": "7.0.0",
+                "CCX350, CCX400, CCX500, CCX600, CCX700": "7.0.0",
+                "EdgeE100, EdgeE220, EdgeE300, EdgeE320, EdgeE350": "8.0.0",
+                "EdgeE400, EdgeE450, EdgeE500, EdgeE550": "8.0.0",
             },
-            "FileTransport Polycom{reported}-UA/{version} Type/Application",
+            "FileTransport {reported}-UA/{version} Type/Application",
             _POLYCOM_STEPS,
             _POLYCOM_OUIS,
             reported=_polycom_words,

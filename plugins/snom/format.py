@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import html
+import os
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from provd.plugin.api import (
     DeviceInfo,
     FamilyPlugin,
     Phone,
     PhoneRequest,
+    RenderedFile,
     code_of,
     escape_xml,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from provd.plugin.api import Account, Key
 
-# Firmware 10 has softkeys that depend on what the phone is doing.
-_CONTEXT_KEYS = (10,)
+_NEWEST = 10
+MAX_CERTIFICATES = 10
+# The first firmware that hands its own update on to modules (vendor's wiki, "firmware-settings").
+_UPDATES_MODULES = (8, 9, 3, 68)
+_LANGUAGE_FILE = re.compile(r"(gui|web)_lang_([A-Z]{2})\.xml")
 _EXTEN_SETTINGS = {
     "dnd_on_code": "dnd",
     "dnd_off_code": "dnd",
@@ -44,15 +56,20 @@ class Identity(NamedTuple):
 
 
 class SnomKey(NamedTuple):
-    """A function key: `fkey idx`."""
+    """A function key: `fkey idx`; `context` is the identity that it uses."""
 
     idx: int
     value: str
     label: str
+    context: int | str = "active"
 
 
 class SnomPlugin(FamilyPlugin):
-    """Snom desk phones."""
+    """Snom desk phones.
+
+    Settings: `firmware` (model -> URL, or name of a file in var/tftpboot/firmware) and
+    `module_firmware` (kind of expansion module: `uxm`, `d7c` or `d8c` -> the same).
+    """
 
     IS_PLUGIN = True
 
@@ -68,6 +85,17 @@ class SnomPlugin(FamilyPlugin):
             return None
         return info
 
+    def check_settings(self, settings: Mapping[str, Any]) -> None:
+        """Refuse settings of another form."""
+        super().check_settings(settings)
+        self._check_names("module_firmware", settings.get("module_firmware"))
+
+    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
+        """Refuse a password that XML cannot hold."""
+        phone = super().read(device, raw_config)
+        phone.check_secrets(lambda secret: html.unescape(escape_xml(secret)) == secret)
+        return phone
+
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return what the templates want beside the neutral names."""
         zone = phone.zone
@@ -75,39 +103,147 @@ class SnomPlugin(FamilyPlugin):
         if zone is not None and zone_code is None:
             phone.notes.add(f"timezone {zone.name}: the phone has no such zone, it keeps its own")
         identities = identities_of(phone)
+        used = {one.idx for one in identities}
         first = phone.first_account
+        defaults = phone.model.fact("defaults", ())
+        free = [slot_index(phone, slot) for slot in phone.free_slots]
+        labels = self.family.tables["directory_labels"]
+        codes = [(setting, phone.extens[name]) for setting, name in _EXTEN_SETTINGS.items()]
         return {
             "identities": identities,
             "blocked": " ".join(
                 f"Identity{one.idx:02d}IsNotRegistered" for one in identities if one.is_backup
             ),
-            "free_identities": [
-                idx
-                for idx in range(1, phone.model.lines + 1)
-                if idx not in {one.idx for one in identities}
-            ],
-            "exten_settings": [
-                (setting, phone.extens[name]) for setting, name in _EXTEN_SETTINGS.items()
-            ],
+            "free_identities": [n for n in range(1, phone.model.lines + 1) if n not in used],
+            "exten_settings": codes,
             "zone_code": zone_code,
-            "fkeys": [key for key in (self.to_key(phone, key) for key in phone.keys) if key],
-            "free_fkeys": [slot_index(phone, slot) for slot in phone.free_slots],
-            "has_context_keys": phone.version[:1] >= _CONTEXT_KEYS or not phone.version,
+            "fkeys": [to_key(phone, key) for key in phone.keys],
+            # What is printed on the key stays its function while nothing else is asked for.
+            "default_fkeys": [(idx, defaults[idx]) for idx in free if idx < len(defaults)],
+            "free_fkeys": [idx for idx in free if idx >= len(defaults)],
+            "has_context_keys": has_context_keys(phone),
+            "directory_label": labels.get(phone.language_code, labels["en"]),
             "voicemail": None if first is None else first.voicemail,
             "phonebook": phone.phonebook_url("snom"),
+            "firmware": self._chained(phone, self.firmware_url(phone)),
+            "module_firmware": self._module_firmware(phone),
+            "language_files": self._language_files(phone),
+            "inline_certificates": [
+                _body(one) for one in phone.certificates if generation(phone) >= _NEWEST
+            ],
+            "certificate_urls": [
+                f"{phone.base_url}/{name}" for name, _ in _certificate_files(phone)
+            ],
         }
 
-    def to_key(self, phone: Phone, key: Key) -> SnomKey | None:
-        """Return a function key as the phone has it; None for one that would not work."""
-        index = slot_index(phone, key.slot)
-        if key.type == "line":
-            return SnomKey(index, "line", key.label)
-        if key.type == "blf" and key.pickup:
-            return SnomKey(index, f"blf {key.value}|{key.pickup}", key.label)
-        if key.type == "park" and phone.model.fact("orbit"):
-            return SnomKey(index, f"orbit {key.value}", key.label)
-        kind = "blf" if key.type == "blf" else "speed"
-        return SnomKey(index, f"{kind} {key.value}", key.label)
+    # Files
+
+    def file_names(self, device: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the names of the XML files, and of the certificates that older firmware fetches."""
+        for name in super().file_names(device):
+            yield name
+            if name.endswith(".xml") and "-" not in name:
+                for number in range(1, MAX_CERTIFICATES + 1):
+                    yield name.replace(".xml", f"-ca{number}.der")
+
+    def files_of(self, phone: Phone) -> Iterable[RenderedFile]:
+        """Return the XML files, and the certificates that older firmware fetches."""
+        if len(phone.certificates) > MAX_CERTIFICATES:
+            raise phone.refuse(
+                "sip_servers_root_and_intermediate_certificates",
+                f"a phone takes {MAX_CERTIFICATES} certificates, not {len(phone.certificates)}",
+            )
+        yield from super().files_of(phone)
+        for name, content in _certificate_files(phone):
+            yield RenderedFile(name, content)
+
+    def _chained(self, phone: Phone, url: str | None) -> str | None:
+        """Return the URL of the first of two steps, where the installed package has two.
+
+        Its file makes room for the firmware, whose URL it takes as an argument.
+        """
+        package = self.installed.firmware(phone.model.name)
+        is_ours = package and url and url.endswith(f"/{quote(package['serves'])}")
+        if not is_ours or package["version"] == phone.device.get("version"):
+            return url
+        for file in package["files"]:
+            if "chained-update" in file["name"]:
+                return f"{self.served_url(file['name'], phone)}?chained_url={quote(url, safe='')}"
+        return url
+
+    def _module_firmware(self, phone: Phone) -> str | None:
+        kind = phone.model.fact("module")
+        if kind is None or (phone.version and phone.version < _UPDATES_MODULES):
+            return None
+        value = (self.settings.get("module_firmware") or {}).get(kind)
+        if value:
+            return self.served_url(value, phone)
+        serves = {package["id"]: package.get("serves") for package in self.family.packages}
+        for package_id in self.installed.ids():
+            if package_id.startswith(f"{kind}-fw") and serves.get(package_id):
+                return self.served_url(serves[package_id], phone)
+        return None
+
+    def _language_files(self, phone: Phone) -> dict[str, list[tuple[str, str]]]:
+        """Return `gui` and `web` -> names and URLs of the languages that firmware 8 loads."""
+        found: dict[str, list[tuple[str, str]]] = {"gui": [], "web": []}
+        version = ".".join(map(str, phone.version[:3]))
+        if not self.installed.has(f"lang-{version}"):
+            return found
+        directory = f"i18n/{version}"
+        root = self.path_of(directory)
+        for base, _, names in os.walk(root):
+            for name in sorted(names):
+                match = _LANGUAGE_FILE.fullmatch(name)
+                language = match and self.family.languages.get(match[2].lower())
+                if match and language:
+                    place = os.path.relpath(os.path.join(base, name), root)
+                    url = f"{phone.base_url}/{directory}/{quote(place)}"
+                    found[match[1]].append((language, url))
+        return found
+
+
+def generation(phone: Phone) -> int:
+    """Return the first number of the firmware, else of the newest one for the model."""
+    newest = phone.model.firmware[-1].split(".")[0] if phone.model.firmware else _NEWEST
+    return phone.version[0] if phone.version else int(newest)
+
+
+def has_context_keys(phone: Phone) -> bool:
+    """Tell whether the softkeys of a phone depend on what it is doing: D models, firmware 10."""
+    return generation(phone) >= _NEWEST and phone.model.name.startswith("D")
+
+
+def _body(certificate: str) -> str:
+    """Return a PEM text without its frame, on one line."""
+    return "".join(line for line in certificate.split() if line.isascii() and "-" not in line)
+
+
+def _certificate_files(phone: Phone) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the certificates in DER, for firmware that takes no text."""
+    if generation(phone) >= _NEWEST:
+        return
+    for number, certificate in enumerate(phone.certificates, 1):
+        try:
+            content = base64.b64decode(_body(certificate), validate=True)
+        except binascii.Error:
+            phone.notes.add(f"certificate {number} is left out: it is not a PEM text")
+            continue
+        yield f"{(phone.mac or '').upper()}-ca{number}.der", content
+
+
+def to_key(phone: Phone, key: Key) -> SnomKey:
+    """Return a function key as the phone has it."""
+    index = slot_index(phone, key.slot)
+    context = key.line if key.type == "line" or key.line > 1 else "active"
+    value = f"speed {key.value}"
+    if key.type == "line":
+        value = "line"
+    elif key.type == "blf":
+        value = f"blf {key.value}|{key.pickup}" if key.pickup else f"blf {key.value}"
+    elif key.type == "park" and phone.model.fact("orbit"):
+        value = f"orbit {key.value}"
+    return SnomKey(index, value, key.label, context)
 
 
 def slot_index(phone: Phone, slot: Any) -> int:

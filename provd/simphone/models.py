@@ -733,6 +733,7 @@ _POLYCOM = Vendor(
 
 _SNOM_OUIS = ("00:04:13",)
 
+# The first two name the others. What a phone boots with is in the last one.
 _SNOM_STEPS = (
     *_optional("snom{model}.htm"),
     *_required("snom{model}-{MAC}.htm"),
@@ -743,6 +744,7 @@ _SNOM_STEPS = (
 _SNOM_10_LATE = "10.1.184.15 10.1.198.19 10.1.215.13"
 _SNOM_10_MIDDLE = "10.1.101.11 10.1.141.13 10.1.152.12 10.1.159.12 10.1.175.16"
 _SNOM_10_EARLY = "10.1.46.16 10.1.49.11 10.1.51.12 10.1.54.13"
+_SNOM_10_FIRST = f"10.1.39.11 {_SNOM_10_EARLY}"
 
 _SNOM = Vendor(
     "snom",
@@ -750,7 +752,7 @@ _SNOM = Vendor(
     (
         Series(
             {
-                "300, 320, 370, 820, 821, 870, MP, PA1": "8.7.5.35",
+                "300, 320, 360, 370, 820, 821, 870, MP, PA1": "8.7.5.35",
                 "710, 720, 760": "8.7.5.35 8.9.3.80",
             },
             "Mozilla/4.0 (compatible; snom{model}-SIP {version} 1.1.5-IFX-05.01.12 {MAC})",
@@ -759,20 +761,32 @@ _SNOM = Vendor(
         ),
         Series(
             {
-                "715": f"8.9.3.80 {_SNOM_10_EARLY} {_SNOM_10_MIDDLE} {_SNOM_10_LATE}",
-                "725, D345": f"8.9.3.80 {_SNOM_10_EARLY} {_SNOM_10_MIDDLE}",
+                "715": f"8.7.5.35 8.9.3.80 {_SNOM_10_FIRST} {_SNOM_10_MIDDLE} {_SNOM_10_LATE}",
+                "725": f"8.7.5.35 8.9.3.80 {_SNOM_10_FIRST} {_SNOM_10_MIDDLE}",
                 "D120": _SNOM_10_EARLY,
                 "D140, D150, D812, D815": _SNOM_10_LATE,
-                "D305, D375, D745, D765": f"8.9.3.80 {_SNOM_10_EARLY}",
-                "D315": f"8.9.3.80 {_SNOM_10_EARLY} {_SNOM_10_MIDDLE} 10.1.184.15 10.1.198.19",
-                "D335, D385, D717, D735, D785": (
-                    f"{_SNOM_10_EARLY} {_SNOM_10_MIDDLE} {_SNOM_10_LATE}"
+                "D305": f"8.9.3.60 8.9.3.80 {_SNOM_10_EARLY}",
+                "D315": (
+                    f"8.9.3.60 8.9.3.80 {_SNOM_10_EARLY} {_SNOM_10_MIDDLE} 10.1.184.15 10.1.198.19"
                 ),
+                "D335, D385": f"{_SNOM_10_EARLY} {_SNOM_10_MIDDLE} {_SNOM_10_LATE}",
+                "D345": f"8.9.3.60 8.9.3.80 {_SNOM_10_EARLY} {_SNOM_10_MIDDLE}",
+                "D375": f"8.9.3.60 8.9.3.80 {_SNOM_10_FIRST}",
                 "D712": f"8.9.3.80 {_SNOM_10_EARLY} {_SNOM_10_MIDDLE} 10.1.184.15",
                 "D713, D862, D865": (
                     f"10.1.141.13 10.1.152.12 10.1.159.12 10.1.175.16 {_SNOM_10_LATE}"
                 ),
+                "D717": f"{_SNOM_10_FIRST} {_SNOM_10_MIDDLE} {_SNOM_10_LATE}",
+                "D735": f"10.1.26.1 {_SNOM_10_FIRST} {_SNOM_10_MIDDLE} {_SNOM_10_LATE}",
+                "D745": f"8.9.3.40 8.9.3.80 {_SNOM_10_FIRST}",
+                "D765": f"8.7.5.35 8.9.3.80 {_SNOM_10_FIRST}",
+                "D785": (
+                    f"10.1.20.0 10.1.33.33 {_SNOM_10_FIRST} {_SNOM_10_MIDDLE} {_SNOM_10_LATE}"
+                ),
                 "D810, D892": "10.1.215.13",
+                # Only the names of these are known; the firmware is that of their series.
+                "D710, D715, D725": "8.9.3.80",
+                "SP800": "10.1.215.13",
             },
             "Mozilla/4.0 (compatible; snom{model}-SIP {version} 2010.12-00004-g9ba52f5 {MAC} "
             "SXM:0 UXM:0)",
@@ -782,7 +796,14 @@ _SNOM = Vendor(
         Series(
             {"M300, M700": "05.20.0001", "M400": "07.40.0104", "M900": "05.20.0001 07.40.0104"},
             "Mozilla/4.0 (compatible; Snom {model} {version} {mac})",
-            _SNOM_STEPS,
+            (
+                *_optional("snom{model}.htm"),
+                *_required("snom{model}-{MAC}.htm"),
+                *_optional("snom-general.xml", "snom{model}.xml"),
+                *_optional("snom{model}-firmware.xml", before=7),
+                *_optional("snom{model}-firmware.htm", since=7),
+                *_required("{MAC}.xml"),
+            ),
             _SNOM_OUIS,
         ),
     ),

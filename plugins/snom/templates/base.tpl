@@ -7,8 +7,8 @@
 {% include "common.tpl" %}
 {% endblock %}
 {% block provisioning %}
-<setting_server perm="RW">{{ base_url }}/snom{{ model.name }}.htm</setting_server>
-{% if firmware %}
+<setting_server perm="RW">{{ base_url }}/</setting_server>
+{% if firmware or module_firmware %}
 <firmware_status perm="R">{{ base_url }}/{{ phone.mac|upper }}-firmware.xml</firmware_status>
 {% endif %}
 {% endblock %}
@@ -71,7 +71,17 @@
 <dkey_directory perm="R">{% if phonebook %}url {{ phonebook }}{% else %}keyevent F_DIRECTORY_SEARCH{% endif %}</dkey_directory>
 <dkey_retrieve perm="R">{% if voicemail %}speed {{ voicemail }}{% else %}keyevent F_VOICEMAIL_INFO{% endif %}</dkey_retrieve>
 {% if has_context_keys and phonebook %}
-<context_key idx="0" perm="R">url {{ phonebook }}</context_key>
+<context_key idx="0" perm="R">
+<initialization>
+<variable name="label" value="{{ directory_label }}"/>
+<variable name="icon" value="kIconTypeFkeyAdrBook"/>
+</initialization>
+<action>
+<url target="{{ phonebook }}" when="on press"/>
+</action>
+</context_key>
+{% elif has_context_keys %}
+<context_key idx="0" perm="R">keyevent F_ADR_BOOK</context_key>
 {% endif %}
 <status_msgs_that_are_blocked perm="R">{{ blocked }}</status_msgs_that_are_blocked>
 {% endblock %}
@@ -93,9 +103,11 @@
 <user_srtp idx="{{ idx }}" perm="R">{{ account.srtp != "off" }}</user_srtp>
 <user_savp idx="{{ idx }}" perm="R">{{ account.srtp }}</user_savp>
 <user_auth_tag idx="{{ idx }}" perm="R">off</user_auth_tag>
+<codec_priority_list idx="{{ idx }}" perm="R">pcma,pcmu,g722,g729,telephone-event</codec_priority_list>
+<mac_info_in_sip_register idx="{{ idx }}" perm="R">on</mac_info_in_sip_register>
 <hide_identity idx="{{ idx }}" perm="R">{{ "true" if identity.is_backup else "false" }}</hide_identity>
 <user_failover_identity idx="{{ idx }}" perm="R">{{ identity.failover or "none" }}</user_failover_identity>
-{% for setting, code in exten_settings if code %}
+{% for setting, code in exten_settings %}
 <{{ setting }} idx="{{ idx }}" perm="R">{{ code }}</{{ setting }}>
 {% endfor %}
 {% endfor %}
@@ -115,11 +127,35 @@
 <functionKeys e="2">
 {% block keys %}
 {% for key in fkeys %}
-<fkey idx="{{ key.idx }}" context="active" label="{{ key.label }}" short_label="{{ key.label }}" perm="R">{{ key.value }}</fkey>
+<fkey idx="{{ key.idx }}" context="{{ key.context }}" label="{{ key.label }}" short_label="{{ key.label }}" perm="R">{{ key.value }}</fkey>
+{% endfor %}
+{% for idx, value in default_fkeys %}
+<fkey idx="{{ idx }}" context="active" label="" short_label="" perm="R">{{ value }}</fkey>
 {% endfor %}
 {% filter for_each(free_fkeys) %}
 <fkey idx="@" context="active" label="" short_label="" perm="R">none</fkey>
 {% endfilter %}
 {% endblock %}
 </functionKeys>
+{% block certificates %}
+{% if inline_certificates or certificate_urls %}
+<certificates>
+{% for certificate in inline_certificates %}
+<certificate type="base64">{{ certificate }}</certificate>
+{% endfor %}
+{% for url in certificate_urls %}
+<certificate url="{{ url }}"/>
+{% endfor %}
+</certificates>
+{% endif %}
+{% endblock %}
+{% block language_files %}
+{% for kind, files in language_files.items() if files %}
+<{{ kind }}-languages>
+{% for name, url in files %}
+<language url="{{ url }}" name="{{ name }}"/>
+{% endfor %}
+</{{ kind }}-languages>
+{% endfor %}
+{% endblock %}
 </settings>

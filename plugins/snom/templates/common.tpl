@@ -4,7 +4,6 @@
 <provisioning_order perm="R">dhcp:stop redirection:stop</provisioning_order>
 <update_policy perm="R">auto_update</update_policy>
 <retry_after_failed_register perm="R">5:60</retry_after_failed_register>
-<mac_info_in_sip_register perm="R">on</mac_info_in_sip_register>
 <webserver_type perm="R">https</webserver_type>
 <codec_tos perm="R">184</codec_tos>
 <signaling_tos perm="R">184</signaling_tos>

@@ -3,4 +3,7 @@
 {% if firmware %}
 <firmware>{{ firmware }}</firmware>
 {% endif %}
+{% if module_firmware %}
+<firmware_uxm>{{ module_firmware }}</firmware_uxm>
+{% endif %}
 </firmware-settings>

@@ -12,6 +12,7 @@ from provd import compat
 from provd.model.rawconfig import validate_merged
 from provd.plugin import author, builder
 from provd.plugin.lint import lint, standard_configs
+from provd.plugin.phones.family import MODEL_TYPES
 from tests.unit.plugins import vendor_plugins
 from tests.unit.plugins.test_documented_plugin import FILES, read_page
 
@@ -200,6 +201,12 @@ WHERE = "[Acme A1 2.0.1, minimal config, and 1 more]"
 def test_each_mistake_is_found(acme, name, old_text, new_text, expected):
     change(acme, name, old_text, new_text)
     assert any(text.startswith(expected) for text in texts(acme)), texts(acme)
+
+
+@pytest.mark.parametrize("kind", MODEL_TYPES)
+def test_every_type_that_a_model_of_a_family_may_have_is_known(acme, kind):
+    change(acme, "plugin-info", '"lines": 2', f'"type": "{kind}"')
+    assert not any("type must be" in text for text in texts(acme))
 
 
 def test_a_file_that_two_devices_fight_for_is_found(acme):

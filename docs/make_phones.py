@@ -16,8 +16,8 @@ INTRODUCTION = """\
 <!-- Written by `make phones` from plugins/*/family.toml: edit those. -->
 
 {models} models of {families} families. Each family has a plugin of its own, which `make run`
-installs, and a page that says what is configured, how a phone is reset and pointed at provd, and what is
-peculiar. A model that is not here is served like the nearest one of its vendor.
+installs, and a page that says what is configured, how a phone is reset and pointed at provd, and
+what is peculiar. A model that is not here is served like the nearest one of its vendor.
 
 Firmware is the newest that the plugin was made for; files follow what the phone really runs. "Keys"
 are function keys of the phone itself; of modules, the table has how many may be added and the keys

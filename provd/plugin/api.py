@@ -11,7 +11,13 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from provd.errors import InvalidDocument, RawConfigError, RawConfigParamError
-from provd.model.addresses import format_mac, is_normed_mac, norm_mac
+from provd.model.addresses import (
+    format_mac,
+    is_normed_mac,
+    is_normed_uuid,
+    norm_mac,
+    norm_uuid,
+)
 from provd.model.timezones import (
     TimezoneNotFoundError,
     get_timezone_info,
@@ -83,7 +89,9 @@ __all__ = [
     "format_mac",
     "get_timezone_info",
     "is_normed_mac",
+    "is_normed_uuid",
     "norm_mac",
+    "norm_uuid",
     "to_one_line",
     "week_start_on_monday",
 ]

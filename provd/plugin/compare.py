@@ -359,6 +359,7 @@ def _compare_model(result: Comparison, sides: Iterable[_Side], vendor: str, mode
         "id": "d1",
         "mac": "00:00:5e:00:53:01",
         "sn": "CCQ18230ABC",
+        "uuid": "5b0a0f3e-0000-4000-8000-000000000001",
         "vendor": vendor,
         "model": model,
         "version": version,

@@ -42,6 +42,8 @@ class PhoneRequest:
     user_agent: str | None = None
     query: str = ""
     """What follows the question mark of an HTTP request, percent-encoded."""
+    form: Mapping[str, str] = attrs.field(factory=dict)
+    """Fields of a form that came by POST, and arguments of its query; the first of each name."""
     options: Mapping[int, str] = attrs.field(factory=dict)
     """DHCP options, one character a byte; empty for the other protocols."""
     mac: str | None = None
@@ -125,6 +127,7 @@ def to_phone_request(kind: RequestType, request: Any) -> PhoneRequest:
             path=request.path.decode("latin-1"),
             query=request.uri.partition(b"?")[2].decode("latin-1"),
             user_agent=None if agent is None else agent.decode("latin-1"),
+            form=_form(request) if request.method == b"POST" else {},
         )
     elif kind is RequestType.TFTP:
         parsed = PhoneRequest(kind, path=request["packet"]["filename"].decode("latin-1"))
@@ -133,6 +136,13 @@ def to_phone_request(kind: RequestType, request: Any) -> PhoneRequest:
     with contextlib.suppress(AttributeError):
         request.phone_request = parsed
     return parsed
+
+
+def _form(request: Any) -> dict[str, str]:
+    return {
+        name.decode("latin-1"): values[0].decode("latin-1")
+        for name, values in (request.args or {}).items()
+    }
 
 
 class _Extractor:

@@ -178,7 +178,10 @@ class Model:
 
 @attrs.frozen
 class ServedFile:
-    """A file of each device or of all; `name` may hold {mac}, {MAC}, {ma_c}, {sn}, {model}."""
+    """A file of each device or of all.
+
+    `name` may hold {mac}, {MAC}, {ma_c}, {sn}, {uuid}, {model}.
+    """
 
     name: str
     template: str | None = None

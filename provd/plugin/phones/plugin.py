@@ -235,7 +235,8 @@ class FamilyPlugin(VendorPlugin):
         """Return the name of a file of a device; RawConfigError if it cannot be told yet."""
         name = file_name(file.name, device)
         if name is None:
-            what = "serial number" if "{sn}" in file.name else "MAC"
+            kinds = {"{sn}": "serial number", "{uuid}": "UUID"}
+            what = next((kind for key, kind in kinds.items() if key in file.name), "MAC")
             raise RawConfigError(
                 f"a {self.family.vendor} phone cannot be configured before its {what} is known"
             )
@@ -344,16 +345,17 @@ def _family_at(path: str) -> Family:
 def file_name(pattern: str, device: Mapping[str, Any]) -> str | None:
     """Return the name that a pattern gives for a device, None if the device lacks what it takes.
 
-    Placeholders: {mac} and {MAC} (12 digits), {ma_c} (small, `_` between bytes), {sn}, {model}.
+    Placeholders: {mac} and {MAC} (12 digits), {ma_c} (small, `_` between bytes), {sn}, {uuid},
+    {model}.
     """
-    values: dict[str, Any] = {"sn": device.get("sn"), "model": device.get("model")}
+    values: dict[str, Any] = {key: device.get(key) for key in ("sn", "uuid", "model")}
     mac = device.get("mac")
     if mac:
         values["mac"] = format_mac(mac, separator="")
         values["MAC"] = values["mac"].upper()
         values["ma_c"] = mac.replace(":", "_")
     name = pattern
-    for key in ("mac", "MAC", "ma_c", "sn", "model"):
+    for key in ("mac", "MAC", "ma_c", "sn", "uuid", "model"):
         placeholder = f"{{{key}}}"
         if placeholder in name:
             value = values.get(key)
@@ -370,6 +372,7 @@ def _sensitive(files: tuple[ServedFile, ...]) -> tuple[re.Pattern[str], ...]:
         "{MAC}": "[0-9a-fA-F]{12}",
         "{ma_c}": "[0-9a-fA-F]{2}(?:_[0-9a-fA-F]{2}){5}",
         "{sn}": "[^/]+",
+        "{uuid}": "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
         "{model}": "[^/]+",
     }
     patterns = []

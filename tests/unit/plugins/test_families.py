@@ -56,6 +56,7 @@ def to_request(sample):
         path=path,
         query=query,
         user_agent=sample.get("user_agent"),
+        form=sample.get("form", {}),
         options={int(code): value for code, value in sample.get("options", {}).items()},
         mac=sample.get("mac"),
     )

@@ -150,6 +150,7 @@ def test_two_devices_share_no_file_name_among_them_nor_with_the_common_files(cas
     other = {**case.device, "id": "other", "sn": "another"}
     # Another phone of the same vendor, as some names are for the addresses of the vendor only.
     other["mac"] = case.device["mac"][:9] + "ff:ff:fe"
+    other["uuid"] = "00000000-0000-4000-8000-0000000000ff"
     assert other["mac"] != case.device["mac"]
     names = set(case.plugin.file_names(case.device))
     other_names = set(case.plugin.file_names(other))

@@ -46,7 +46,7 @@ from provd.plugin.phones.phone import Phone
 from provd.plugin.phones.plugin import FamilyPlugin
 from provd.plugin.phones.sip import Account, Server, Servers
 from provd.plugin.phones.text import escape_xml, to_one_line
-from provd.plugin.phones.zones import Change, Zone, code_of
+from provd.plugin.phones.zones import Change, Zone, code_near, code_of
 from provd.plugin.templates import TemplatePluginHelper
 from provd.plugin.vendor import DeviceInfo, PhoneRequest, RenderedFile, VendorPlugin
 
@@ -84,6 +84,7 @@ __all__ = [
     "add_wazo_phoned_user_service_url",
     "add_xivo_phonebook_url",
     "add_xivo_phonebook_url_from_format",
+    "code_near",
     "code_of",
     "escape_xml",
     "format_mac",

@@ -1,0 +1,3 @@
+{% for certificate in certificates %}
+{{ certificate }}
+{% endfor %}

@@ -1,7 +1,5 @@
 """What tables cannot say of Grandstream: the binary file, ports, zones, folders of firmware."""
 
-import os
-
 import pytest
 
 from provd.errors import InvalidDocument
@@ -92,13 +90,13 @@ def test_the_name_server_is_written_as_four_numbers(plugin):
     assert items == ["192", "0", "2", "53"]
 
 
-def test_firmware_is_served_from_the_folder_that_holds_it(plugin):
+def test_firmware_is_served_from_the_folder_that_holds_it(plugin, monkeypatch, tmp_path):
     from provd.plugin.phones.phone import Phone
 
-    folder = os.path.join(plugin._tftpboot_dir, "firmware", "GXP2135-1", "Release")
-    os.makedirs(folder)
-    with open(os.path.join(folder, "gxp2135fw.bin"), "wb"):
-        pass
+    monkeypatch.setattr(plugin, "_tftpboot_dir", str(tmp_path))
+    folder = tmp_path / "firmware" / "GXP2135-1" / "Release"
+    folder.mkdir(parents=True)
+    (folder / "gxp2135fw.bin").touch()
     raw_config = {**BASE_RAW_CONFIG, "sip_lines": {}}
     phone = Phone(plugin.family, {}, raw_config, plugin.family.models["GXP2135"])
     base = raw_config["http_base_url"]

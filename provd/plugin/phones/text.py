@@ -24,6 +24,8 @@ _XML_ESCAPES = str.maketrans(
         "\r": "&#13;",
     }
 )
+# Most values hold nothing that would need a second look.
+_PLAIN = re.compile(r"[\w .,:;/*#@+=()|\[\]{}-]*", re.ASCII)
 _LINE_ENDS = {"Cc", "Zl", "Zp"}
 
 
@@ -34,7 +36,10 @@ def escape_xml(value: Any) -> str:
     """
     if value is None:
         return ""
-    return _NOT_XML.sub("", str(value)).translate(_XML_ESCAPES)
+    text = str(value)
+    if _PLAIN.fullmatch(text) is not None:
+        return text
+    return _NOT_XML.sub("", text).translate(_XML_ESCAPES)
 
 
 def to_one_line(value: Any) -> str:

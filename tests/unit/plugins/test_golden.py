@@ -96,7 +96,7 @@ def test_rendered_files_are_those_expected(case, update_golden):
     if update_golden:
         write_expected(case.expected, files)
     expected = {}
-    for name in os.listdir(case.expected):
+    for name in names_below(case.expected):
         with open(os.path.join(case.expected, name), "rb") as stream:
             expected[name] = stream.read()
     assert sorted(files) == sorted(expected)
@@ -105,11 +105,19 @@ def test_rendered_files_are_those_expected(case, update_golden):
         assert content == expected[name], name
 
 
+def names_below(directory):
+    """Return the names of files below a directory; some vendors have a folder in theirs."""
+    pattern = os.path.join(directory, "**")
+    paths = filter(os.path.isfile, glob.glob(pattern, recursive=True))
+    return {os.path.relpath(path, directory) for path in paths}
+
+
 def write_expected(directory, files):
     os.makedirs(directory, exist_ok=True)
-    for name in set(os.listdir(directory)) - files.keys():
+    for name in names_below(directory) - files.keys():
         os.unlink(os.path.join(directory, name))
     for name, content in files.items():
+        os.makedirs(os.path.dirname(os.path.join(directory, name)), exist_ok=True)
         with open(os.path.join(directory, name), "wb") as stream:
             stream.write(content)
 

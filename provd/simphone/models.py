@@ -504,6 +504,8 @@ _FANVIL = Vendor(
                 "i51W, i52W": "2.12.44.10",
                 "i53W": "2.12.44.25",
                 "i61, i62, i63, i64": "2.12.44.8.4",
+                # Which firmware these run is not known.
+                "H2, H2U, H5, V50G, V61, X1S, X301, X303, X3SG-PRO, X3U, X4SG": "2.12.0",
             },
             "Fanvil {reported} {version} {mac}",
             (*_optional("Fanvil/{common}"), *_required("Fanvil/{mac}.cfg")),

@@ -1,0 +1,4 @@
+Version={{ firmware_version }}
+Firmware={{ firmware }}
+BuildTime=
+Info=TXT|XML

@@ -11,8 +11,8 @@ words = ["acme"]                      # one of them is in every User-Agent
 
 [models]                              # what a model can hold
 P1 = { lines = 2, keys = { line = 4 }, modules = [1, 20], facts = { color = true } }
-[firmware]                            # version -> models that it is made for
-"1.2.3" = "P1"
+[firmware]                            # version -> models that it is made for, apart by blanks, or
+"1.2.3" = "P1"                        # a list where names hold blanks: ["P1", "P1 Pro"]
 [keys]                                # vendor's name of a key, in the order of function keys
 line = "linekey.{}"
 module = "module.{}.key.{}"
@@ -51,7 +51,7 @@ import attrs
 from provd.errors import InvalidDocument
 from provd.plugin.phones.keys import KeyGroup, slots_of
 from provd.plugin.phones.match import Identification, read_rule
-from provd.plugin.phones.packages import check_packages
+from provd.plugin.phones.packages import check_packages, names_of
 from provd.plugin.phones.sip import SipCodes
 
 if TYPE_CHECKING:
@@ -374,9 +374,13 @@ class _Reader:
         firmware: dict[str, list[str]] = {}
         tables = self._table("models")
         for version, names in self._table("firmware").items():
-            if not isinstance(names, str):
-                self._refuse(f"firmware {version!r} must be a text, models separated by blanks")
-            for name in names.split():
+            try:
+                listed = names_of(names)
+            except InvalidDocument:
+                self._refuse(
+                    f"firmware {version!r} must be a text, models separated by blanks, or a list"
+                )
+            for name in listed:
                 if name not in tables:
                     self._refuse(f"firmware {version!r} is for an unknown model {name!r}")
                 firmware.setdefault(name, []).append(version)

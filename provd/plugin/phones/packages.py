@@ -6,7 +6,8 @@ A package is a table of `family.toml`, or of a file `packages.toml` beside it:
     id = "T46S-fw"
     version = "66.86.0.15"
     description = "Firmware of T41S, T42S, T46S, T48S"
-    models = "T41S T42S T46S T48S"        # those whose file points to `serves`; may be left out
+    models = "T41S T42S T46S T48S"        # those whose file points to `serves`; may be left out;
+                                          # a list where names hold blanks: ["N510 IP PRO"]
     serves = "T46S-66.86.0.15.rom"        # below firmware/; may be left out
     install = ["unzip $FILE1", "cp *.rom firmware/"]      # filters, one after the other
     [[package.files]]
@@ -56,7 +57,7 @@ def check_packages(packages: Iterable[Mapping[str, Any]], models: Iterable[str])
         if package["id"] in seen:
             raise InvalidDocument(f"{where} is there twice")
         seen.add(package["id"])
-        if unknown := set(str(package.get("models", "")).split()) - known:
+        if unknown := set(names_of(package.get("models", ""))) - known:
             raise InvalidDocument(f"{where} is for an unknown model {min(unknown)!r}")
         if len(package.get("install") or ()) > _MAX_STEPS:
             raise InvalidDocument(f"{where}: more than {_MAX_STEPS} steps to install")
@@ -68,6 +69,15 @@ def check_packages(packages: Iterable[Mapping[str, Any]], models: Iterable[str])
             name = _name_of(file)
             if files.setdefault(name, file) != file:
                 raise InvalidDocument(f"{where}: another file is called {name!r} too")
+
+
+def names_of(value: Any) -> list[str]:
+    """Return the models that a text names, apart by blanks, or a list; InvalidDocument for else."""
+    if isinstance(value, str):
+        return value.split()
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise InvalidDocument(f"models must be a text or a list of texts, not {value!r}")
+    return value
 
 
 def _name_of(file: Mapping[str, Any]) -> str:
@@ -142,7 +152,7 @@ class InstalledPackages:
         by_id = {package["id"]: package for package in self.packages}
         for package_id in self.ids():
             package = by_id.get(package_id)
-            if package and package.get("serves") and model in str(package.get("models")).split():
+            if package and package.get("serves") and model in names_of(package.get("models", "")):
                 return package
         return None
 

@@ -82,6 +82,7 @@ def test_what_is_in_a_file_of_packages_counts_too(tmp_path):
         ('module = "module.{}.{}"', "", "model P2 has modules, but 'keys' has no 'module'"),
         ('"1.0.0" = "P1"', '"1.0.0" = "P1 P9"', "firmware '1.0.0' is for an unknown model 'P9'"),
         ('"1.0.0" = "P1"', '"1.0.0" = 1', "firmware '1.0.0' must be a text"),
+        ('"1.0.0" = "P1"', '"1.0.0" = ["P1 P2"]', "firmware '1.0.0' is for an unknown model"),
         ("udp = 0", "sctp = 0", "codes.transport: 'sctp' is no standard value"),
         ("[codes.transport]", "[codes.transprot]", "codes: unknown table 'transprot'"),
         ('template = "base.tpl"', "templates = 1", "files: "),

@@ -21,6 +21,8 @@ def test_sound_packages_pass():
         ([{**PACKAGE, "version": ""}], "package 'one': 'version' is missing"),
         ([{**PACKAGE, "files": []}], "package 'one': 'files' is missing"),
         ([{**PACKAGE, "models": "P1 P9"}], "package 'one' is for an unknown model 'P9'"),
+        ([{**PACKAGE, "models": ["P1 P1"]}], "package 'one' is for an unknown model 'P1 P1'"),
+        ([{**PACKAGE, "models": 7}], "models must be a text or a list of texts, not 7"),
         ([PACKAGE, PACKAGE], "package 'one' is there twice"),
         ([{**PACKAGE, "files": [{**FILE, "md5": "0"}]}], "unknown key 'md5' of a file"),
         ([{**PACKAGE, "files": [{"url": "u", "size": 1}]}], "a file needs size, sha1, and a url"),
@@ -36,6 +38,10 @@ def test_packages_that_are_not_sound_are_refused(packages, reason):
     with pytest.raises(InvalidDocument) as caught:
         check_packages(packages, ["P1"])
     assert reason in str(caught.value)
+
+
+def test_models_whose_names_hold_blanks_are_listed():
+    check_packages([{**PACKAGE, "models": ["N5 PRO", "P1"]}], ["P1", "N5 PRO"])
 
 
 def test_definitions_share_files_and_steps():
@@ -71,7 +77,7 @@ def install(tmp_path):
 def test_the_package_that_was_installed_last_serves_a_model(tmp_path, install):
     packages = (
         {"id": "one", "models": "P1 P2", "serves": "one.rom"},
-        {"id": "two", "models": "P1", "serves": "two.rom"},
+        {"id": "two", "models": ["P1", "P3 PRO"], "serves": "two.rom"},
         {"id": "language", "models": "P1"},
         {"id": "anything", "serves": "x.rom"},
     )
@@ -85,6 +91,7 @@ def test_the_package_that_was_installed_last_serves_a_model(tmp_path, install):
     assert installed.ids() == ["of another plugin", "anything", "language", "two", "one"]
     assert installed.firmware("P1")["id"] == "two"
     assert installed.firmware("P2")["id"] == "one"
+    assert installed.firmware("P3 PRO")["id"] == "two"
     assert installed.firmware("P3") is None
     assert installed.has("language")
     assert not installed.has("nothing")

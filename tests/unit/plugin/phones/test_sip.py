@@ -100,7 +100,9 @@ def test_port_that_is_none_is_refused_with_its_name(port):
 
 
 def test_line_without_a_proxy_is_refused():
-    with pytest.raises(RawConfigParamError, match=r"sip_lines.1: neither proxy_ip nor sip_proxy_ip"):
+    with pytest.raises(
+        RawConfigParamError, match=r"sip_lines.1: neither proxy_ip nor sip_proxy_ip"
+    ):
         account({"proxy_ip": None})
 
 

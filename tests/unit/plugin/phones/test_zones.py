@@ -26,9 +26,7 @@ def changes_when_it_says(zone, truth, year, *, is_start):
     change = zone.dst.start if is_start else zone.dst.end
     summer, winter = zone.offset + zone.dst.save, zone.offset
     before, after = (winter, summer) if is_start else (summer, winter)
-    local = dt.datetime.combine(
-        change.date(year), dt.time(change.hour, change.minute), dt.UTC
-    )
+    local = dt.datetime.combine(change.date(year), dt.time(change.hour, change.minute), dt.UTC)
     moment = local - dt.timedelta(seconds=before)
     minute = dt.timedelta(minutes=1)
     return (offset_at(truth, moment - minute), offset_at(truth, moment)) == (before, after)

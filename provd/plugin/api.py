@@ -40,7 +40,7 @@ from provd.plugin.phones.phone import Phone
 from provd.plugin.phones.plugin import FamilyPlugin
 from provd.plugin.phones.sip import Account, Server, Servers
 from provd.plugin.phones.text import escape_xml, to_one_line
-from provd.plugin.phones.zones import Change, Zone, code_of
+from provd.plugin.phones.zones import Change, Zone, code_of, nearest_code_of
 from provd.plugin.templates import TemplatePluginHelper
 from provd.plugin.vendor import DeviceInfo, PhoneRequest, RenderedFile, VendorPlugin
 
@@ -83,6 +83,7 @@ __all__ = [
     "format_mac",
     "get_timezone_info",
     "is_normed_mac",
+    "nearest_code_of",
     "norm_mac",
     "to_one_line",
     "week_start_on_monday",

@@ -358,6 +358,7 @@ def _compare_model(result: Comparison, sides: Iterable[_Side], vendor: str, mode
     device = {
         "id": "d1",
         "mac": "00:00:5e:00:53:01",
+        "ip": "192.0.2.99",
         "sn": "CCQ18230ABC",
         "vendor": vendor,
         "model": model,

@@ -130,7 +130,12 @@ def raw_configs(keys: int) -> dict[str, Document]:
             "sip_lines": plain,
             "exten_pickup_call": "*8",
             "funckeys": {
-                str(n): {"type": kinds[n % 3], "value": str(2000 + n), "label": f"Key {n}", "line": 1}
+                str(n): {
+                    "type": kinds[n % 3],
+                    "value": str(2000 + n),
+                    "label": f"Key {n}",
+                    "line": 1,
+                }
                 for n in range(2, keys + 1)
             },
         },
@@ -358,6 +363,7 @@ def _compare_model(result: Comparison, sides: Iterable[_Side], vendor: str, mode
     device = {
         "id": "d1",
         "mac": "00:00:5e:00:53:01",
+        "ip": "192.0.2.99",
         "sn": "CCQ18230ABC",
         "uuid": "5b0a0f3e-0000-4000-8000-000000000001",
         "vendor": vendor,

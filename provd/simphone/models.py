@@ -537,12 +537,31 @@ _GIGASET = Vendor(
             ("7c:2f:80", "00:21:04"),
         ),
         Series(
-            {"N720 DM PRO, N720 IP PRO": "70.089 70.108 70.117"},
-            "Gigaset {model}/{version}.00.000.000;{MAC}",
+            {"N720 DM PRO, N720 IP PRO, N720 IP/DM PRO": "70.089 70.108 70.117"},
+            "Gigaset {reported}/{version}.00.000.000;{MAC}",
             (*_optional("70/1/master.bin"), *_required("{MAC}.xml")),
+            ("7c:2f:80",),
+            reported=lambda model: model.replace("IP/DM", "DM"),
+        ),
+        Series(
+            {"Maxwell2, Maxwell3, Maxwell4, MaxwellBasic": "2.22.4"},
+            "Gigaset {model}/{version};{MAC}",
+            _required("{mac}.xml"),
+            ("7c:2f:80", "58:9e:c6"),
+        ),
+        # Their words are not known: these are like those of their sisters.
+        Series(
+            {"P710, P810, P820, P825, P850, P855": "10.1.4.1"},
+            "Mozilla/4.0 (compatible; Gigaset-{model}-SIP {version})",
+            (
+                *_optional("Gigaset{model}.htm", "Gigaset{model}-{mac}.htm"),
+                *_optional("Gigaset{model}-firmware.htm"),
+                *_required("{mac}.xml"),
+            ),
             ("7c:2f:80",),
         ),
     ),
+    ("siemens",),
 )
 
 _GRANDSTREAM_WORDS = {

@@ -241,6 +241,7 @@ def code_of(zone: Zone, codes: Mapping[str, Any]) -> Any:
     return None
 
 
+<<<<<<< HEAD
 def code_near(zone: Zone, codes: Mapping[str, Any]) -> tuple[Any, bool]:
     """Return the vendor's code of a zone, and whether its rules are those of the zone.
 
@@ -256,3 +257,22 @@ def code_near(zone: Zone, codes: Mapping[str, Any]) -> tuple[Any, bool]:
             if other.offset == zone.offset and (other.dst is not None) == has_dst:
                 return code, False
     return None, False
+=======
+def nearest_code_of(zone: Zone, codes: Mapping[str, Any], apart: tuple[int, ...] = ()) -> Any:
+    """Return the vendor's code of a zone, else that of the zone that comes nearest to it.
+
+    After the same rules (see `code_of`) come the same offset, with summer time where the zone has
+    it and without where it has none, then the same offset, then the offsets that are so many
+    minutes `apart`, in that order; None if nothing is so near.
+    """
+    code = code_of(zone, codes)
+    if code is not None:
+        return code
+    known = [(other, code) for name, code in codes.items() if (other := zone_of(name)) is not None]
+    for minutes in (0, *apart):
+        near = [one for one in known if one[0].offset == zone.offset + minutes * 60]
+        like = [one for one in near if (one[0].dst is None) == (zone.dst is None)]
+        for _, code in like or near:
+            return code
+    return None
+>>>>>>> fam-giga

@@ -4,7 +4,7 @@ from importlib import resources
 
 import pytest
 
-from provd.plugin.phones.zones import Change, zone_of
+from provd.plugin.phones.zones import Change, nearest_code_of, zone_of
 
 YEARS = range(2025, 2038)
 NAMES = resources.files("tzdata").joinpath("zones").read_text().split()
@@ -124,3 +124,25 @@ def test_offset_may_have_another_form():
 
 def test_zones_by_week_are_told():
     assert zone_of("Europe/Paris").dst.is_by_week
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("Europe/Madrid", "paris"),  # the same rules
+        ("Africa/Tunis", "lagos"),  # the same offset, without summer time too
+        ("Asia/Gaza", "athens"),  # the same offset, summer time at another day
+        ("Africa/Johannesburg", "athens"),  # nothing but the offset
+        ("Asia/Kolkata", "karachi"),  # half an hour less
+        ("Asia/Kathmandu", None),  # 45 minutes are too far
+    ],
+)
+def test_zone_gets_the_code_of_the_nearest_one(name, code):
+    codes = {
+        "Europe/Paris": "paris",
+        "Africa/Lagos": "lagos",
+        "Europe/Athens": "athens",
+        "Asia/Karachi": "karachi",
+        "No/Zone": "none",
+    }
+    assert nearest_code_of(zone_of(name), codes, (30, -30)) == code

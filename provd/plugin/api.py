@@ -46,11 +46,7 @@ from provd.plugin.phones.phone import Phone
 from provd.plugin.phones.plugin import FamilyPlugin
 from provd.plugin.phones.sip import Account, Server, Servers
 from provd.plugin.phones.text import escape_xml, to_one_line
-<<<<<<< HEAD
-from provd.plugin.phones.zones import Change, Zone, code_near, code_of
-=======
 from provd.plugin.phones.zones import Change, Zone, code_of, nearest_code_of
->>>>>>> fam-giga
 from provd.plugin.templates import TemplatePluginHelper
 from provd.plugin.vendor import DeviceInfo, PhoneRequest, RenderedFile, VendorPlugin
 
@@ -88,17 +84,13 @@ __all__ = [
     "add_wazo_phoned_user_service_url",
     "add_xivo_phonebook_url",
     "add_xivo_phonebook_url_from_format",
-    "code_near",
     "code_of",
     "escape_xml",
     "format_mac",
     "get_timezone_info",
     "is_normed_mac",
-<<<<<<< HEAD
     "is_normed_uuid",
-=======
     "nearest_code_of",
->>>>>>> fam-giga
     "norm_mac",
     "norm_uuid",
     "to_one_line",

@@ -241,23 +241,6 @@ def code_of(zone: Zone, codes: Mapping[str, Any]) -> Any:
     return None
 
 
-<<<<<<< HEAD
-def code_near(zone: Zone, codes: Mapping[str, Any]) -> tuple[Any, bool]:
-    """Return the vendor's code of a zone, and whether its rules are those of the zone.
-
-    Without such a code, that of a zone with the same offset will do, one that has summer time as
-    the zone has before any other: the clock is right for most of the year. None if there is none.
-    """
-    code = code_of(zone, codes)
-    if code is not None:
-        return code, True
-    others = [(other, code) for name, code in codes.items() if (other := zone_of(name)) is not None]
-    for has_dst in (zone.dst is not None, zone.dst is None):
-        for other, code in others:
-            if other.offset == zone.offset and (other.dst is not None) == has_dst:
-                return code, False
-    return None, False
-=======
 def nearest_code_of(zone: Zone, codes: Mapping[str, Any], apart: tuple[int, ...] = ()) -> Any:
     """Return the vendor's code of a zone, else that of the zone that comes nearest to it.
 
@@ -275,4 +258,3 @@ def nearest_code_of(zone: Zone, codes: Mapping[str, Any], apart: tuple[int, ...]
         for _, code in like or near:
             return code
     return None
->>>>>>> fam-giga

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from provd.errors import DuplicateId, IdentityTaken, RevisionConflict
 from provd.model.identities import elect, identities, is_unclaimed
+from provd.model.selectors import compile_selector, sort_value
 from provd.store.interface import (
     IDENTITY_KEYS,
     Collection,
@@ -18,12 +19,11 @@ from provd.store.interface import (
     Replace,
     Write,
 )
-from provd.store.query import compile_selector, sort_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from provd.store.query import Query
+    from provd.model.selectors import Query
 
 
 class MemoryStore:

@@ -74,6 +74,7 @@ from provd.errors import (
     StoreUnavailable,
 )
 from provd.model.identities import KINDS, elect, identities, is_unclaimed
+from provd.model.selectors import compile_selector, equality_keys, sort_value
 from provd.store.interface import (
     COLLECTIONS,
     INDEXED,
@@ -88,7 +89,6 @@ from provd.store.interface import (
     Write,
 )
 from provd.store.memory import cut
-from provd.store.query import compile_selector, equality_keys, sort_value
 from provd.store.sqlite import encode
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from provd.store.query import Query
+    from provd.model.selectors import Query
 
 logger = logging.getLogger(__name__)
 

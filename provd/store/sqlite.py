@@ -45,6 +45,7 @@ from provd.errors import (
     StoreFull,
     StoreUnavailable,
 )
+from provd.model.selectors import compile_selector, equality_keys
 from provd.store import ownership, quarantine
 from provd.store.interface import (
     INDEXED,
@@ -58,12 +59,11 @@ from provd.store.interface import (
     Write,
 )
 from provd.store.memory import cut, page
-from provd.store.query import compile_selector, equality_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from provd.store.query import Query
+    from provd.model.selectors import Query
 
 logger = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ import attrs
 
 from provd.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
 from provd.store import ownership, quarantine
+from provd.store.documents import column_text
 from provd.store.interface import COLLECTIONS, INDEXED
 from provd.store.sqlite import SqliteStore, identify, read_uri, take_lock, translate
 
@@ -265,8 +266,7 @@ def _examine_documents(
         if not isinstance(revision, int) or revision > last:
             findings.mismatches.append(f"{name}: its revision {revision} was never given out")
         for column, value in zip(columns, values, strict=True):
-            wanted = document.get(column)
-            if value != (wanted if isinstance(wanted, str) else None):
+            if value != column_text(document, column):
                 findings.mismatches.append(f"{name}: the column {column} is not as the document")
         if collection == "configs":
             listed = document.get("parent_ids")

@@ -74,7 +74,8 @@ from provd.errors import (
     StoreUnavailable,
 )
 from provd.model.identities import KINDS, elect, identities, is_unclaimed
-from provd.model.selectors import compile_selector, equality_keys, sort_value
+from provd.model.selectors import compile_selector, sort_value
+from provd.store.documents import column_text, encode, is_storable
 from provd.store.interface import (
     COLLECTIONS,
     INDEXED,
@@ -88,8 +89,7 @@ from provd.store.interface import (
     Replace,
     Write,
 )
-from provd.store.memory import cut
-from provd.store.sqlite import encode
+from provd.store.planning import cut, plan
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -951,10 +951,6 @@ def _is_tls(error: BaseException) -> bool:
 # Documents
 
 
-def _is_storable(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def _fields(collection: Collection, document: Mapping[str, Any], text: str) -> Stored:
     """Return what is stored of a document, but for its id and numbers."""
     fields: Stored = {"json": text}
@@ -1045,33 +1041,20 @@ def _where(collection: Collection, selector: Mapping[str, Any]) -> tuple[Stored,
 
     None if nothing can match. What an inexact filter lets through is filtered again.
     """
-    where: Stored = {}
-    used = 0
-    buried = True
-    for key, wanted in equality_keys(selector).items():
-        if key != "id" and key not in INDEXED[collection]:
-            continue
-        known = [value for value in wanted if _is_storable(value)]
-        if not known:
-            return None
-        if len(known) > _MOST_CHOICES:
-            continue
-        where["_id" if key == "id" else key] = known[0] if len(known) == 1 else {"$in": known}
-        buried = buried and key == "id"
-        condition = selector[key]
-        used += isinstance(condition, str) or len(condition) == 1
-    for key in INDEXED[collection]:
-        if selector.get(key) == {"$exists": False}:
-            where[key] = None
-    contains = selector.get("parent_ids") if collection == "configs" else None
-    if isinstance(contains, dict) and list(contains) == ["$contains"]:
-        parent = contains["$contains"]
-        if isinstance(parent, str) and _is_storable(parent):
-            where["parents"] = {"$in": [parent, True]}
-            buried = False
-    if buried:
+    indexed = plan(collection, selector)
+    if not all(indexed.equal.values()):
+        return None
+    equal = {key: known for key, known in indexed.equal.items() if len(known) <= _MOST_CHOICES}
+    where: Stored = {
+        "_id" if key == "id" else key: known[0] if len(known) == 1 else {"$in": known}
+        for key, known in equal.items()
+    }
+    where.update(dict.fromkeys(indexed.absent))
+    if indexed.parent is not None:
+        where["parents"] = {"$in": [indexed.parent, True]}
+    if equal.keys() <= {"id"} and indexed.parent is None:
         where.update(_LIVE)
-    return where, used == len(selector)
+    return where, len(indexed.complete & equal.keys()) == len(selector)
 
 
 class MongoStore:
@@ -1335,7 +1318,7 @@ class MongoStore:
     async def get(self, collection: Collection, document_id: str) -> Record | None:
         """Return the document of that id, or None."""
         with self._work():
-            if not _is_storable(document_id):
+            if not is_storable(document_id):
                 return None
             found = await self._collect(
                 collection,
@@ -1440,7 +1423,7 @@ class MongoStore:
         """Return the ids of all configs that reach this one, with one query a generation."""
         with self._work():
             reached = {config_id: None}
-            generation = [config_id] if _is_storable(config_id) else []
+            generation = [config_id] if is_storable(config_id) else []
             while generation:
                 young: list[str] = []
                 for start in range(0, len(generation), 1000):
@@ -1484,7 +1467,7 @@ class MongoStore:
         """Store one parameter durably."""
         with self._work():
             text = json.dumps(value)
-            if not _is_storable(name):
+            if not is_storable(name):
                 raise InvalidDocument(f"{name!r} cannot be stored as the name of a parameter")
             number = await self._take(1)
             update = {"$set": {"json": text, "revision": Int64(number)}}
@@ -1533,7 +1516,7 @@ class MongoStore:
             return True
         if isinstance(asked, Delete):
             return False
-        columns = {kind: _column(asked.document, kind) for kind in KINDS}
+        columns = {kind: column_text(asked.document, kind) for kind in KINDS}
         where = {**operation.statement["q"], **columns}
         return await self._update_one(operation, {**operation.statement, "q": where})
 
@@ -1650,7 +1633,7 @@ class MongoStore:
             for start in range(0, len(ids), 1000):
                 for row in await self._rows(
                     collection,
-                    {"_id": {"$in": [i for i in ids[start : start + 1000] if _is_storable(i)]}},
+                    {"_id": {"$in": [i for i in ids[start : start + 1000] if is_storable(i)]}},
                 ):
                     present[collection, row["_id"]] = row
         return present
@@ -1720,7 +1703,7 @@ class MongoStore:
     async def owner(self, kind: str, value: str) -> str | None:
         """Return the id of the device that owns an identity."""
         with self._work():
-            if not _is_storable(value):
+            if not is_storable(value):
                 return None
             rows = await self._rows("identities", {"_id": f"{kind}:{value}"}, limit=1)
             return rows[0]["device"] if rows else None
@@ -1783,7 +1766,7 @@ class MongoStore:
         return elect(holders, lambda device: configs.get(device.get("config") or ""))
 
     async def _configs_of(self, devices: Iterable[Mapping[str, Any]]) -> dict[str, Stored]:
-        ids = [c for d in devices if isinstance(c := d.get("config"), str) and _is_storable(c)]
+        ids = [c for d in devices if isinstance(c := d.get("config"), str) and is_storable(c)]
         rows = await self._rows("configs", {"_id": {"$in": ids}, **_LIVE}) if ids else []
         return {row["_id"]: json.loads(row["json"]) for row in rows}
 
@@ -2148,12 +2131,6 @@ class _OwnershipChanges:
 
 def _places(held: Mapping[str, str]) -> list[str]:
     return [f"{kind}:{value}" for kind, value in held.items()]
-
-
-def _column(document: Mapping[str, Any], key: str) -> str | None:
-    """Return what is stored of a document beside its text, None for nothing."""
-    value = document.get(key)
-    return value if isinstance(value, str) else None
 
 
 def _plain_claims(operations: list[_Operation]) -> _OwnershipChanges | None:

@@ -38,15 +38,15 @@ from twisted.python.failure import Failure
 from provd.errors import (
     DuplicateId,
     IdentityTaken,
-    InvalidDocument,
     RevisionConflict,
     StoreCorrupt,
     StoreError,
     StoreFull,
     StoreUnavailable,
 )
-from provd.model.selectors import compile_selector, equality_keys
+from provd.model.selectors import compile_selector
 from provd.store import ownership, quarantine
+from provd.store.documents import column_text, encode, is_storable
 from provd.store.interface import (
     INDEXED,
     Collection,
@@ -58,7 +58,7 @@ from provd.store.interface import (
     Replace,
     Write,
 )
-from provd.store.memory import cut, page
+from provd.store.planning import cut, page, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -118,10 +118,6 @@ class _Job:
     atomic: bool = False
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
 def _record(row: tuple[str, str, int]) -> Record:
     """Return the record of a row (id, document, revision); _FaultyRecord if it cannot be used."""
     try:
@@ -131,22 +127,6 @@ def _record(row: tuple[str, str, int]) -> Record:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _FaultyRecord from error
     raise _FaultyRecord
-
-
-def _is_storable(text: str) -> bool:
-    """Tell whether a column can hold `text`; lone surrogates are no text to SQLite."""
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def encode(document: Mapping[str, Any]) -> str:
-    """Return `document` as compact JSON; InvalidDocument if JSON cannot hold it."""
-    try:
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        if not text.isascii():
-            text.encode()  # lone surrogates are no text that can be stored
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidDocument(f"the document cannot be stored as JSON: {error}") from error
-    return text
 
 
 def translate(error: sqlite3.Error | OSError, path: str) -> StoreError:
@@ -529,7 +509,7 @@ class SqliteStore:
 
     async def get(self, collection: Collection, document_id: str) -> Record | None:
         """Return the document of that id, or None."""
-        if not _is_storable(document_id):
+        if not is_storable(document_id):
             return None
 
         def read(
@@ -645,7 +625,7 @@ class SqliteStore:
 
     async def owner(self, kind: str, value: str) -> str | None:
         """Return the id of the device that owns an identity."""
-        if not _is_storable(value):
+        if not is_storable(value):
             return None
         return await self._read(ownership.find_owner, kind, value)
 
@@ -737,7 +717,7 @@ def _apply(connection: sqlite3.Connection, operation: Write, text: str | None) -
         return revision
     document = operation.document
     columns = INDEXED[collection]
-    values = [_text(document.get(column)) for column in columns]
+    values = [column_text(document, column) for column in columns]
     held = {}
     if isinstance(operation, Insert):
         names = ", ".join(("id", "revision", *columns, "document"))
@@ -866,21 +846,14 @@ def _where(collection: Collection, selector: Mapping[str, Any]) -> tuple[str, li
 
     An inexact clause lets more through, and the caller filters again.
     """
-    clauses = [
-        f"{column} IS NULL"
-        for column in INDEXED[collection]
-        if selector.get(column) == {"$exists": False}
-    ]
+    indexed = plan(collection, selector)
+    clauses = [f"{column} IS NULL" for column in indexed.absent]
     values: list[str] = []
-    used = 0
-    for key, wanted in equality_keys(selector).items():
-        if key == "id" or key in INDEXED[collection]:
-            known = [value for value in wanted if _is_storable(value)]
-            marks = ", ".join("?" * len(known))
-            clauses.append(f"{key} IN ({marks})" if known else "0")
-            values.extend(known)
-            condition = selector[key]
-            used += isinstance(condition, str) or len(condition) == 1
+    used = len(indexed.complete)
+    for key, known in indexed.equal.items():
+        marks = ", ".join("?" * len(known))
+        clauses.append(f"{key} IN ({marks})" if known else "0")
+        values.extend(known)
     for key, wanted_flag in selector.items():
         if isinstance(wanted_flag, bool) and _PLAIN_KEY.fullmatch(key):
             # As in Python, true is 1 and 1.0 here. What is no JSON is met by who reads it.
@@ -889,15 +862,9 @@ def _where(collection: Collection, selector: Mapping[str, Any]) -> tuple[str, li
                 f" = {wanted_flag:d} ELSE 1 END"
             )
             used += 1
-    contains = selector.get("parent_ids") if collection == "configs" else None
-    if (
-        isinstance(contains, dict)
-        and list(contains) == ["$contains"]
-        and isinstance(contains["$contains"], str)
-        and _is_storable(contains["$contains"])
-    ):
+    if indexed.parent is not None:
         clauses.append("id IN (SELECT child FROM config_parents WHERE parent = ?)")
-        values.append(contains["$contains"])
+        values.append(indexed.parent)
         used += 1
     where = " WHERE " + " AND ".join(clauses) if clauses else ""
     return where, values, used == len(selector)

@@ -18,9 +18,9 @@ from provd.errors import (
     StoreUnavailable,
 )
 from provd.model.selectors import Query
-from provd.store import mongo as mongo_module
 from provd.store.interface import Changed, Delete, Insert, Replace
 from provd.store.mongo import MongoStore
+from provd.store.mongo import store as mongo_module
 from tests.mongo_server import Authority, MongoServer, free_port, mongo_database, mongo_server
 
 __all__ = ["mongo_database", "mongo_server"]
@@ -548,14 +548,14 @@ class Swallowed(MongoStore):
 @pytest_twisted.ensureDeferred
 async def test_a_transaction_whose_commit_was_lost_is_done_once(proxy, mongo_database):
     async with Opened(proxy.uri(), mongo_database) as store:
-        run = store._cluster.run
+        run = store._database.run
 
         async def lossy(body, **options):
             if "commitTransaction" in body:
                 proxy.swallows = True
             return await run(body, **options)
 
-        store._cluster.run = lossy
+        store._database.run = lossy
         first, _ = await store.write([Insert("devices", device(n)) for n in (1, 2)])
         assert not proxy.swallows
         assert (await store.get("devices", "d1")).revision == first

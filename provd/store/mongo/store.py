@@ -33,15 +33,12 @@ by which the server knows them again; where it cannot, the stored revision tells
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import datetime as dt
 import hashlib
 import heapq
-import hmac
 import json
 import logging
-import os
 import time
 import uuid
 from collections import deque
@@ -49,18 +46,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
-from bson import Binary, CodecOptions, Int64
-from bson.errors import BSONError
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, PyMongoError
-from pymongo.saslprep import saslprep
-from pymongo.uri_parser import parse_uri
-from twisted.internet import defer, ssl
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.protocol import Factory
+from bson import Int64
+from twisted.internet import defer
 from twisted.internet.task import deferLater
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from txmongo.protocol import MongoDecoder, MongoProtocol, Msg
 
 from provd.errors import (
     DuplicateId,
@@ -70,8 +59,6 @@ from provd.errors import (
     SettingsError,
     StoreCorrupt,
     StoreError,
-    StoreFull,
-    StoreUnavailable,
 )
 from provd.model.identities import KINDS, elect, identities, is_unclaimed
 from provd.model.selectors import compile_selector, sort_value
@@ -89,37 +76,35 @@ from provd.store.interface import (
     Replace,
     Write,
 )
+from provd.store.mongo.address import parse_address
+from provd.store.mongo.database import (
+    BATCH,
+    CONCERN,
+    DUPLICATE_KEY,
+    NO_TRANSACTION,
+    Database,
+    LostError,
+    Session,
+    run_together,
+)
+from provd.store.mongo.primary import Primary
 from provd.store.planning import cut, plan
 
 if TYPE_CHECKING:
-    from collections.abc import (
-        AsyncGenerator,
-        Callable,
-        Coroutine,
-        Iterable,
-        Iterator,
-        Mapping,
-        Sequence,
-    )
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from provd.model.selectors import Query
+    from provd.store.mongo.wire import Stored
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Host = tuple[str, int]
-Stored = dict[str, Any]
 
 SCHEMA_VERSION = 2
-_CODEC: CodecOptions[Stored] = CodecOptions()
 _DAY = 86400
-_SLICE_SECONDS = 0.004
-_CONNECTIONS = 8
-_BATCH: dict[str, int] = {"devices": 300, "configs": 100}
 _MOST_CHOICES = 20_000
 _STATEMENTS = 200
 _TAKERS = 32
-_MAX_MESSAGE = 48_000_000
 _MAX_TEXT = 15 * 1024 * 1024
 _CHUNK = 512 * 1024
 
@@ -131,13 +116,6 @@ _LONGEST_ABSENCE = 23 * 3600
 # A claim on an identity may wait so long for its document, where there are no transactions.
 _CLAIM_SECONDS = 60
 
-# Error codes of MongoDB.
-_DUPLICATE_KEY = {11000, 11001}
-_WRITE_CONFLICT = 112
-_NO_TRANSACTION = {251, 263}  # NoSuchTransaction, OperationNotSupportedInTransaction
-_NOT_PRIMARY = {10058, 10107, 13435, 13436, 11602, 189, 11600, 91}
-_AGAIN = _NOT_PRIMARY | {6, 7, 24, 89, 9001, 134, 246, 262, 317, 384}
-_NO_ROOM = {14031, 12501}
 
 _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     # Many phones may share one address; among them, those without a MAC are asked for. How a
@@ -166,786 +144,7 @@ _INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "parameters": (("revision",),),
     "chunks": (("version", "number"),),
 }
-# On disk as well; a replica set does so by itself, a single server does not.
-_CONCERN: Stored = {"w": "majority", "j": True}
 _LIVE = {"order": {"$gt": 0}}
-
-
-class _LostError(Exception):
-    """A command whose outcome is unknown, or that another server may do; internal."""
-
-
-# The address
-
-
-@attrs.frozen
-class _Address:
-    hosts: tuple[Host, ...]
-    direct: bool
-    replica_set: str | None
-    user: str | None
-    password: str = attrs.field(repr=False)
-    auth_source: str = "admin"
-    mechanism: str | None = None
-    connect_timeout: float | None = None
-    connections: int = _CONNECTIONS
-    trust: Any = None
-    certificate: Any = None
-    tls: bool = False
-
-    @property
-    def text(self) -> str:
-        return ",".join(map(_host_text, self.hosts))
-
-
-def _host_text(host: Host) -> str:
-    return f"[{host[0]}]:{host[1]}" if ":" in host[0] else f"{host[0]}:{host[1]}"
-
-
-_HONOURED = {
-    "replicaset",
-    "directconnection",
-    "authsource",
-    "authmechanism",
-    "tls",
-    "ssl",
-    "tlscafile",
-    "tlscertificatekeyfile",
-    "tlscertificatekeyfilepassword",
-    "connecttimeoutms",
-    "maxpoolsize",
-    "appname",
-}
-_INSECURE = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
-
-
-def _parse(uri: str) -> _Address:
-    if uri.startswith("mongodb+srv://"):
-        raise SettingsError("mongodb+srv:// addresses are not supported: name the hosts instead")
-    try:
-        parsed = parse_uri(uri, warn=False)
-    except (InvalidURI, ConfigurationError, ValueError, TypeError, OSError) as error:
-        raise SettingsError(f"the MongoDB address cannot be used: {_fault(uri, error)}") from None
-    options = {key.lower(): value for key, value in parsed["options"].items()}
-    for name in _INSECURE:
-        if options.get(name):
-            raise SettingsError(f"the MongoDB option {name} is refused: certificates are verified")
-    ignored = sorted(options.keys() - _HONOURED - set(_INSECURE))
-    if ignored:
-        logger.warning("options of the MongoDB address without effect: %s", ", ".join(ignored))
-    if any(port is None for _, port in parsed["nodelist"]):
-        raise SettingsError(
-            "the MongoDB address cannot be used: sockets of files are not supported"
-        )
-    mechanism = options.get("authmechanism")
-    if mechanism not in {None, "DEFAULT", "SCRAM-SHA-1", "SCRAM-SHA-256"}:
-        raise SettingsError(f"the MongoDB option authMechanism={mechanism} is not supported")
-    user = parsed["username"]
-    if mechanism and not user:
-        raise SettingsError("the MongoDB option authMechanism needs a user in the address")
-    tls = bool(options.get("tls", options.get("ssl", False)))
-    milliseconds = options.get("connecttimeoutms")
-    return _Address(
-        hosts=tuple((host, port) for host, port in parsed["nodelist"] if port is not None),
-        direct=bool(options.get("directconnection")),
-        replica_set=options.get("replicaset"),
-        user=user,
-        password=parsed["password"] or "",
-        auth_source=options.get("authsource") or parsed["database"] or "admin",
-        mechanism=None if mechanism == "DEFAULT" else mechanism,
-        # pymongo hands out seconds.
-        connect_timeout=float(milliseconds) if milliseconds else None,
-        connections=options.get("maxpoolsize") or _CONNECTIONS,
-        tls=tls,
-        trust=_trust(options.get("tlscafile")) if tls else None,
-        certificate=_certificate(options) if tls else None,
-    )
-
-
-def _fault(uri: str, error: Exception) -> str:
-    """Return what is wrong with an address, quoting nothing of its password."""
-    scheme, mark, rest = uri.partition("://")
-    login, at, place = rest.rpartition("@")
-    if not login:
-        return str(error)
-    try:
-        parse_uri(f"{scheme}{mark}user:word{at}{place}", warn=False)
-    except (InvalidURI, ConfigurationError, ValueError, TypeError, OSError) as simpler:
-        return str(simpler)
-    return "its user and password must be percent-encoded"
-
-
-def _trust(path: str | None) -> Any:
-    if path is None:
-        return ssl.platformTrust()
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-        end = b"-----END CERTIFICATE-----"
-        parts = [part + end for part in content.split(end)[:-1]]
-        if not parts:
-            raise SettingsError(f"{path} holds no certificate in PEM form")
-        return ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(part) for part in parts])
-    except SettingsError:
-        raise
-    except Exception as error:
-        raise SettingsError(f"{path} cannot be used as tlsCAFile: {error}") from error
-
-
-def _certificate(options: Mapping[str, Any]) -> Any:
-    path = options.get("tlscertificatekeyfile")
-    if path is None:
-        return None
-    try:
-        from cryptography.hazmat.primitives import serialization
-
-        with open(path, "rb") as file:
-            content = file.read()
-        password = options.get("tlscertificatekeyfilepassword")
-        key = serialization.load_pem_private_key(
-            _private_key(content), password.encode() if password else None
-        ).private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        end = b"-----END CERTIFICATE-----"
-        start = content.index(b"-----BEGIN CERTIFICATE-----")
-        leaf = content[start : content.index(end, start) + len(end)]
-        return ssl.PrivateCertificate.loadPEM(leaf + b"\n" + key)
-    except Exception as error:
-        raise SettingsError(f"{path} cannot be used as tlsCertificateKeyFile: {error}") from error
-
-
-def _private_key(content: bytes) -> bytes:
-    """Return the part of a PEM file that is the private key."""
-    for part in content.split(b"-----BEGIN ")[1:]:
-        label = part.partition(b"-----")[0]
-        if label.endswith(b"PRIVATE KEY"):
-            end = b"-----END " + label + b"-----"
-            return b"-----BEGIN " + part[: part.index(end) + len(end)] + b"\n"
-    raise ValueError("it holds no private key")
-
-
-# Connections
-
-
-class _Wire(MongoProtocol):  # type: ignore[misc]  # txmongo has no types
-    """One connection, logged in, to a server that was the primary when it was made."""
-
-    def __init__(self, reactor: Any, host: Host) -> None:
-        super().__init__()
-        self.reactor = reactor
-        self.host = host
-        self.gone: Exception | None = None
-        self.heard: float = reactor.seconds()
-        self.hello: Stored = {}
-        self.on_lost: Callable[[_Wire], None] | None = None
-        self.closed: defer.Deferred[None] = defer.Deferred()
-        self._received = bytearray()
-
-    def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)
-        self.transport.setTcpKeepAlive(True)
-        super().connectionMade()
-
-    def dataReceived(self, data: bytes) -> None:
-        # txmongo's own collects in bytes, which copies a large answer once for each of its parts.
-        self.heard = self.reactor.seconds()
-        received = self._received
-        received += data
-        try:
-            while len(received) >= 16:
-                length = int.from_bytes(received[:4], "little")
-                if not 16 <= length <= _MAX_MESSAGE:
-                    raise ConnectionFailure(f"a message of {length} bytes")
-                if len(received) < length:
-                    return
-                message = bytes(received[:length])
-                del received[:length]
-                self.handle(MongoDecoder.decode(message))
-        except Exception as error:  # noqa: BLE001 - whatever a server sends
-            self.gone = error
-            logger.warning("%s sent what is not understood: %s", _host_text(self.host), error)
-            self.transport.abortConnection()
-
-    def connectionLost(self, reason: Failure) -> None:
-        self.gone = self.gone or _exception(reason)
-        if self.on_lost is not None:
-            self.on_lost(self)
-        super().connectionLost(reason)
-        self.closed.callback(None)
-
-    def call(
-        self,
-        database: str,
-        body: Mapping[str, Any],
-        seconds: float,
-        payload: dict[str, list[Stored]] | None = None,
-    ) -> defer.Deferred[Stored]:
-        """Send one command; gives the answer unless the connection breaks or time runs out."""
-        if self.gone is not None:
-            return defer.fail(ConnectionFailure(str(self.gone)))
-        message = Msg.create({**body, "$db": database}, payload, codec_options=_CODEC)
-        reply: defer.Deferred[Stored] = self.send_msg(message, _CODEC, None, check=False)
-        return reply.addTimeout(max(seconds, 0.001), self.reactor)
-
-    def abort(self) -> None:
-        """Break the connection; nothing is sent any more."""
-        self.gone = self.gone or ConnectionFailure("the connection was given up")
-        if self.transport is not None:
-            self.transport.abortConnection()
-
-
-class _WireFactory(Factory):
-    """Makes one `_Wire`; also the pool that txmongo's protocol tells of its state."""
-
-    noisy = False
-
-    def __init__(self, reactor: Any, host: Host) -> None:
-        self._reactor = reactor
-        self._host = host
-        self.pool = self
-
-    def buildProtocol(self, _address: object) -> _Wire:
-        wire = _Wire(self._reactor, self._host)
-        wire.factory = self
-        return wire
-
-    def setInstance(self, instance: object = None, reason: object = None) -> None:
-        """Nothing to do: the wire tells by itself."""
-
-    def _advance_cluster_time(self, session: object, reply: object) -> None:
-        """Nothing to do: there is no causal session."""
-
-
-class _RefusedError(Exception):
-    """A server that cannot be used; internal. `lasting` if trying again will not help."""
-
-    def __init__(self, text: str, *, lasting: bool = False) -> None:
-        super().__init__(text)
-        self.lasting = lasting
-
-
-class _Cluster:
-    """Finds the primary, keeps connections to it, and sends commands with a deadline."""
-
-    def __init__(self, reactor: Any, address: _Address, database: str, timeout: float) -> None:
-        self._reactor = reactor
-        self._address = address
-        self._database = database
-        self.timeout = timeout
-        self.name = f"MongoDB {address.text}"
-        self.session_support = False
-        self.is_open = False
-        self._wires: list[_Wire] = []
-        self._growing: defer.Deferred[None] | None = None
-        self._searching: defer.Deferred[None] | None = None
-        self._waiting: list[defer.Deferred[_Wire]] = []
-        self._primary: Host | None = None
-        self._learned: tuple[Host, ...] = ()
-        self._election: Any = None
-        self._down_since: float | None = None
-        self._reason = "not connected yet"
-        self._sessions: deque[_Session] = deque()
-        self._salted: dict[tuple[str, bytes, int], bytes] = {}
-        self._beat_call: Any = None
-
-    # Life cycle
-
-    async def open(self) -> None:
-        self.is_open = True
-        self._down_since = None
-        await self._acquire(self._reactor.seconds() + self.timeout)
-        self._beat_call = self._reactor.callLater(self.timeout, self._beat)
-
-    async def close(self) -> None:
-        self.is_open = False
-        if self._beat_call is not None and self._beat_call.active():
-            self._beat_call.cancel()
-        if self._searching is not None:
-            self._searching.cancel()
-        if self._growing is not None:
-            self._growing.cancel()
-        self._wake(Failure(self.unavailable("the store is closed")))
-        wires = list(self._wires)
-        for wire in wires:
-            wire.transport.loseConnection()
-        lost = defer.gatherResults([wire.closed for wire in wires])
-
-        def give_up() -> None:
-            for wire in wires:
-                wire.abort()
-
-        late = self._reactor.callLater(1, give_up)
-        await lost
-        if late.active():
-            late.cancel()
-
-    def unavailable(self, reason: object) -> StoreUnavailable:
-        return StoreUnavailable(f"{self.name}: {reason}")
-
-    # Commands
-
-    async def run(
-        self,
-        body: Stored,
-        *,
-        payload: dict[str, list[Stored]] | None = None,
-        database: str | None = None,
-        seconds: float | None = None,
-        allow: Iterable[int] = (),
-        retry: bool = True,
-        timed: bool = True,
-    ) -> tuple[Stored, bool]:
-        """Return the answer, and whether an earlier attempt may have been carried out.
-
-        An error of a code in `allow` is an answer. Without `retry`, what may be tried again is a
-        _LostError.
-        """
-        deadline = self._reactor.seconds() + (seconds or self.timeout)
-        unsure = False
-        pause = 0.02
-        while True:
-            chosen = await self._acquire(deadline)
-            left = deadline - self._reactor.seconds()
-            command = dict(body)
-            if timed:
-                milliseconds = max(int(left * 1000), 1)
-                command["maxTimeMS"] = milliseconds
-                if "writeConcern" in body:
-                    command["writeConcern"] = {**_CONCERN, "wtimeout": milliseconds}
-            try:
-                # The server's own refusal says more than our patience, so it may come first.
-                reply = await chosen.call(database or self._database, command, left + 0.2, payload)
-                lost = self._judge(reply, allow)
-            except defer.TimeoutError:
-                chosen.abort()
-                self._drop(chosen)
-                raise self.unavailable(
-                    f"{_host_text(chosen.host)} did not answer in time"
-                ) from None
-            except ConnectionFailure as error:
-                lost = f"{_host_text(chosen.host)}: {chosen.gone or error}"
-                self._drop(chosen)
-            except (BSONError, UnicodeError, OverflowError) as error:
-                raise InvalidDocument(f"this cannot be stored: {error}") from error
-            except PyMongoError as error:
-                raise self.unavailable(error) from error
-            if lost is None:
-                return reply, unsure
-            if not retry:
-                raise _LostError(lost)
-            unsure = True
-            if self._reactor.seconds() + pause >= deadline:
-                raise self.unavailable(lost)
-            await deferLater(self._reactor, pause)
-            pause = min(pause * 2, 0.5)
-
-    def _judge(self, reply: Stored, allow: Iterable[int]) -> str | None:
-        """Return why to try again, or None; raise what an error of the server means."""
-        code = reply.get("code", 0)
-        if not reply.get("ok"):
-            if code in allow:
-                return None
-            text = f"{reply.get('errmsg')} ({reply.get('codeName') or code})"
-            if code in _AGAIN or code == _WRITE_CONFLICT:
-                return text
-            if code in _NO_ROOM:
-                raise StoreFull(f"{self.name}: {text}")
-            raise self.unavailable(text)
-        for error in reply.get("writeErrors") or ():
-            if error.get("code") in allow:
-                continue
-            text = f"{error.get('errmsg')} ({error.get('code')})"
-            if error.get("code") in _AGAIN or error.get("code") == _WRITE_CONFLICT:
-                return text
-            if error.get("code") in _NO_ROOM:
-                raise StoreFull(f"{self.name}: {text}")
-            raise self.unavailable(text)
-        concern = reply.get("writeConcernError")
-        if concern:
-            text = f"a majority did not confirm in time: {concern.get('errmsg')}"
-            if concern.get("code") in _AGAIN:
-                return text
-            raise self.unavailable(text)
-        return None
-
-    @contextlib.contextmanager
-    def session(self) -> Iterator[_Session | None]:
-        """Lend a session for one write; None where the server knows none."""
-        if not self.session_support:
-            yield None
-            return
-        now = self._reactor.seconds()
-        while self._sessions and now - self._sessions[0].used > 20 * 60:
-            self._sessions.popleft()
-        session = self._sessions.pop() if self._sessions else _Session()
-        session.number += 1
-        yield session
-        # One that failed is dropped: the server may still be busy with it.
-        session.used = now
-        self._sessions.append(session)
-
-    # Finding the primary
-
-    def _hosts(self) -> list[Host]:
-        known = [self._primary] if self._primary is not None else []
-        return list(dict.fromkeys([*known, *self._address.hosts, *self._learned]))
-
-    async def _acquire(self, deadline: float) -> _Wire:
-        if not self.is_open:
-            raise self.unavailable("the store is closed")
-        if self._wires:
-            wire = min(self._wires, key=lambda wire: wire.inflight())
-            if wire.inflight() and len(self._wires) < self._address.connections:
-                self._grow()
-            return wire
-        now = self._reactor.seconds()
-        if self._down_since is None:
-            self._down_since = now
-        elif now - self._down_since > self.timeout and self._searching is not None:
-            # Away for longer than anybody should wait: whoever asks now learns it at once.
-            raise self.unavailable(self._reason)
-        if self._searching is None:
-            self._start_search()
-            if self._wires:
-                return self._wires[0]
-        waiter: defer.Deferred[_Wire] = defer.Deferred()
-        self._waiting.append(waiter)
-        waiter.addTimeout(max(deadline - now, 0.001), self._reactor)
-        try:
-            return await waiter
-        except defer.TimeoutError:
-            raise self.unavailable(self._reason) from None
-        finally:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-
-    def _wake(self, outcome: _Wire | Failure) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.called:
-                waiter.callback(outcome)
-
-    def _start_search(self) -> None:
-        def ended(result: object) -> None:
-            self._searching = None
-            if isinstance(result, Failure) and not result.check(defer.CancelledError):
-                logger.error("the search for %s failed: %s", self.name, result.getTraceback())
-
-        self._searching = defer.Deferred.fromCoroutine(self._search())
-        self._searching.addBoth(ended)
-
-    async def _search(self) -> None:
-        """Try all servers, again and again, until one is the primary."""
-        pause = 0.1
-        told = False
-        while self.is_open:
-            try:
-                wire = await self._try_all()
-            except _RefusedError as error:
-                self._reason = str(error)
-                if self._down_since is None:
-                    self._down_since = self._reactor.seconds()
-                if self._reactor.seconds() - self._down_since > self.timeout:
-                    self._election = None  # the set may have been built anew
-                if error.lasting:
-                    self._wake(Failure(self.unavailable(error)))
-                if not told:
-                    logger.warning("%s is away: %s", self.name, error)
-                    told = True
-                await deferLater(self._reactor, pause)
-                pause = min(pause * 2, 1.0)
-            else:
-                if told:
-                    logger.warning("%s is back, at %s", self.name, _host_text(wire.host))
-                self._primary = wire.host
-                self._down_since = None
-                self._add(wire)
-                # The search is over before anybody who waits can start another.
-                self._reactor.callLater(0, self._wake, wire)
-                return
-
-    async def _try_all(self) -> _Wire:
-        """Return a connection to whichever server first says it is the primary."""
-        found: defer.Deferred[_Wire] = defer.Deferred()
-        attempts: dict[Host, defer.Deferred[None]] = {}
-        failures: dict[Host, Exception] = {}
-
-        def start(host: Host) -> None:
-            attempts[host] = defer.Deferred()  # taken, before anything can fail at once
-            attempt = self._dial(host)
-            attempts[host] = attempt.addCallbacks(succeed, lambda failure: fail(host, failure))
-
-        def succeed(wire: _Wire) -> None:
-            if found.called:
-                wire.abort()
-            else:
-                found.callback(wire)
-
-        def fail(host: Host, failure: Failure) -> None:
-            failures[host] = _exception(failure)
-            if found.called:
-                return
-            for other in self._hosts():
-                if other not in attempts:
-                    start(other)
-            if len(failures) == len(attempts) and not found.called:
-                text = "; ".join(f"{_host_text(h)}: {e}" for h, e in failures.items())
-                lasting = any(getattr(error, "lasting", False) for error in failures.values())
-                found.errback(_RefusedError(text, lasting=lasting))
-
-        try:
-            for host in self._hosts():
-                if host not in attempts:
-                    start(host)
-            return await found
-        finally:
-            for attempt in attempts.values():
-                attempt.cancel()
-
-    def _dial(self, host: Host) -> defer.Deferred[_Wire]:
-        """Connect to one server and log in; _RefusedError says why it cannot be used."""
-        seconds = min(self._address.connect_timeout or self.timeout, self.timeout)
-
-        def translate(failure: Failure) -> Any:
-            error = _exception(failure)
-            if isinstance(error, defer.TimeoutError):
-                raise _RefusedError("no answer in time") from error
-            if isinstance(error, _RefusedError):
-                raise error
-            raise _RefusedError(
-                " ".join(str(error).split()) or type(error).__name__, lasting=_is_tls(error)
-            ) from error
-
-        return (
-            defer.Deferred.fromCoroutine(self._connect(host, seconds))
-            .addTimeout(seconds, self._reactor)
-            .addErrback(translate)
-        )
-
-    async def _connect(self, host: Host, seconds: float) -> _Wire:
-        address = self._address
-        endpoint: Any = HostnameEndpoint(self._reactor, host[0], host[1], seconds)
-        if address.tls:
-            creator = ssl.optionsForClientTLS(
-                host[0], trustRoot=address.trust, clientCertificate=address.certificate
-            )
-            endpoint = wrapClientTLS(creator, endpoint)
-        wire: _Wire = await endpoint.connect(_WireFactory(self._reactor, host))
-        try:
-            hello = await self._greet(wire, seconds)
-            if address.user is not None:
-                await self._log_in(wire, hello, seconds)
-        except BaseException as error:
-            wire.abort()
-            if isinstance(error, ConnectionFailure) and wire.gone is not None:
-                raise wire.gone from error
-            raise
-        if wire.gone is not None:
-            raise wire.gone
-        return wire
-
-    async def _greet(self, wire: _Wire, seconds: float) -> Stored:
-        address = self._address
-        command: Stored = {"hello": 1}
-        if address.user is not None and address.mechanism is None:
-            command["saslSupportedMechs"] = f"{address.auth_source}.{address.user}"
-        hello = await wire.call("admin", command, seconds)
-        if not hello.get("ok"):
-            raise _RefusedError(f"{hello.get('errmsg')}")
-        name = hello.get("setName")
-        if address.replica_set and name != address.replica_set:
-            raise _RefusedError(
-                f"its replica set is {name!r}, not {address.replica_set!r}", lasting=True
-            )
-        if not address.direct:
-            self._learned = tuple(
-                parsed for text in hello.get("hosts") or () if (parsed := _parse_host(text))
-            )
-        if not hello.get("isWritablePrimary"):
-            hint = _parse_host(hello.get("primary") or "")
-            if hint is not None and not address.direct:
-                self._learned = (hint, *self._learned)
-            raise _RefusedError("it is not the primary")
-        election = hello.get("electionId")
-        if election is not None:
-            if self._election is not None and election < self._election:
-                raise _RefusedError("it was the primary before the present one")
-            self._election = election
-        wire.hello = hello
-        # A standalone server has neither sessions with numbers nor transactions.
-        self.session_support = bool(hello.get("logicalSessionTimeoutMinutes")) and (
-            name is not None or hello.get("msg") == "isdbgrid"
-        )
-        return hello
-
-    async def _log_in(self, wire: _Wire, hello: Stored, seconds: float) -> None:
-        """Prove by SCRAM (RFC 5802, RFC 7677) that we know the password, and that it does too."""
-        address = self._address
-        assert address.user is not None
-        offered = hello.get("saslSupportedMechs") or ()
-        mechanism = address.mechanism or (
-            "SCRAM-SHA-1"
-            if "SCRAM-SHA-1" in offered and "SCRAM-SHA-256" not in offered
-            else "SCRAM-SHA-256"
-        )
-        digest = "sha1" if mechanism == "SCRAM-SHA-1" else "sha256"
-        if digest == "sha1":
-            text = f"{address.user}:mongo:{address.password}"
-            secret = hashlib.md5(text.encode()).hexdigest().encode()  # noqa: S324 - as specified
-        else:
-            secret = saslprep(address.password).encode()
-
-        async def exchange(command: Stored, message: bytes) -> Stored:
-            reply = await wire.call(
-                address.auth_source, {**command, "payload": Binary(message)}, seconds
-            )
-            if not reply.get("ok"):
-                raise _RefusedError(
-                    f"login of {address.user!r} refused: {reply.get('errmsg')}", lasting=True
-                )
-            return reply
-
-        user = address.user.replace("=", "=3D").replace(",", "=2C")
-        nonce = base64.b64encode(os.urandom(24)).decode()
-        first = f"n={user},r={nonce}".encode()
-        reply = await exchange(
-            {
-                "saslStart": 1,
-                "mechanism": mechanism,
-                "options": {"skipEmptyExchange": True},
-            },
-            b"n,," + first,
-        )
-        challenge = bytes(reply["payload"])
-        given = _scram_fields(challenge)
-        iterations = int(given.get("i", "0"))
-        if not given.get("r", "").startswith(nonce) or not 4096 <= iterations <= 10_000_000:
-            raise _RefusedError("its login challenge is not acceptable", lasting=True)
-        salt = base64.b64decode(given["s"])
-        salted = self._salted.get((digest, salt, iterations))
-        if salted is None:
-            # Many milliseconds, but outside of the interpreter's lock.
-            salted = await deferToThreadPool(
-                self._reactor,
-                self._reactor.getThreadPool(),
-                hashlib.pbkdf2_hmac,
-                digest,
-                secret,
-                salt,
-                iterations,
-            )
-            self._salted = {(digest, salt, iterations): salted}
-        key = hmac.digest(salted, b"Client Key", digest)
-        bare = f"c=biws,r={given['r']}".encode()
-        signed = b",".join((first, challenge, bare))
-        signature = hmac.digest(hashlib.new(digest, key).digest(), signed, digest)
-        proof = bytes(a ^ b for a, b in zip(key, signature, strict=True))
-        proceed = {"saslContinue": 1, "conversationId": reply["conversationId"]}
-        reply = await exchange(proceed, bare + b",p=" + base64.b64encode(proof))
-        expected = hmac.digest(hmac.digest(salted, b"Server Key", digest), signed, digest)
-        answer = _scram_fields(bytes(reply["payload"])).get("v", "")
-        if not hmac.compare_digest(answer, base64.b64encode(expected).decode()):
-            raise _RefusedError("it does not know the password of its user", lasting=True)
-        if not reply.get("done"):
-            reply = await exchange(proceed, b"")
-            if not reply.get("done"):
-                raise _RefusedError("its login does not end", lasting=True)
-
-    # Keeping connections
-
-    def _add(self, wire: _Wire) -> None:
-        wire.on_lost = self._drop
-        self._wires.append(wire)
-
-    def _drop(self, wire: _Wire) -> None:
-        if wire not in self._wires:
-            return
-        self._wires.remove(wire)
-        if not self.is_open:
-            return
-        self._reason = f"{_host_text(wire.host)}: {wire.gone or 'it is not the primary any more'}"
-        if not self._wires:
-            self._down_since = self._reactor.seconds()
-            if self._searching is None:
-                self._start_search()
-
-    def _grow(self) -> None:
-        """Open one more connection to the primary, in the background."""
-        if self._growing is not None or self._primary is None:
-            return
-        host = self._primary
-
-        def grown(wire: _Wire) -> None:
-            if self.is_open and self._primary == host and wire.gone is None:
-                self._add(wire)
-            else:
-                wire.abort()
-
-        def finished(result: object) -> None:
-            self._growing = None
-            if isinstance(result, Failure):
-                logger.debug("no further connection to %s: %s", _host_text(host), result.value)
-
-        # Set before it can end.
-        self._growing = growing = self._dial(host).addCallback(grown)
-        growing.addBoth(finished)
-
-    def _beat(self) -> None:
-        """Ask connections that are idle whether they still lead to the primary."""
-        self._beat_call = self._reactor.callLater(self.timeout, self._beat)
-        now = self._reactor.seconds()
-        for wire in list(self._wires):
-            if now - wire.heard >= self.timeout and not wire.inflight():
-                self._check(wire)
-
-    def _check(self, wire: _Wire) -> None:
-        def answered(hello: Stored) -> None:
-            if not hello.get("isWritablePrimary"):
-                wire.abort()
-
-        def failed(_failure: Failure) -> None:
-            wire.abort()
-
-        wire.call("admin", {"hello": 1}, self.timeout).addCallbacks(answered, failed)
-
-
-class _Session:
-    """By its id and its number the server knows a repeated write again."""
-
-    def __init__(self) -> None:
-        self.id = {"id": Binary(uuid.uuid4().bytes, 4)}
-        self.number = 0
-        self.used = 0.0
-
-    def fields(self) -> Stored:
-        return {"lsid": self.id, "txnNumber": Int64(self.number)}
-
-
-def _exception(failure: Failure) -> Exception:
-    error = failure.value
-    return error if isinstance(error, Exception) else RuntimeError(repr(error))
-
-
-def _parse_host(text: str) -> Host | None:
-    name, _, port = text.rpartition(":")
-    return (name.strip("[]"), int(port)) if name and port.isdecimal() else None
-
-
-def _scram_fields(message: bytes) -> dict[str, str]:
-    return {part[:1]: part[2:] for part in message.decode().split(",")}
-
-
-def _is_tls(error: BaseException) -> bool:
-    """Tell whether a certificate is wrong, which waiting does not cure."""
-    from OpenSSL import SSL
-    from service_identity import VerificationError
-
-    return isinstance(error, VerificationError) or (
-        isinstance(error, SSL.Error) and "certificate" in str(error)
-    )
 
 
 # Documents
@@ -1073,7 +272,8 @@ class MongoStore:
             raise SettingsError(f"{name!r} is no name of a MongoDB database")
         self._reactor = reactor
         self._name = name
-        self._cluster = _Cluster(reactor, _parse(uri), name, timeout)
+        self._primary = Primary(reactor, parse_address(uri), timeout)
+        self._database = Database(reactor, self._primary, name)
         self._owner = uuid.uuid4().hex
         self._running = 0
         self._idle: defer.Deferred[None] | None = None
@@ -1090,22 +290,22 @@ class MongoStore:
     async def open(self) -> None:
         """Connect and make indexes; StoreUnavailable or StoreCorrupt names the servers."""
         try:
-            await self._cluster.open()
+            await self._primary.open()
             await self._prepare()
         except BaseException:
-            await self._cluster.close()
+            await self._primary.close()
             raise
 
     async def _prepare(self) -> None:
-        marks = await self._rows("meta", {"_id": "provd"})
+        marks = await self._database.rows("meta", {"_id": "provd"})
         if not marks:
             for collection in COLLECTIONS:
-                if await self._rows(collection, {"revision": {"$exists": False}}, limit=1):
+                if await self._database.rows(collection, {"revision": {"$exists": False}}, limit=1):
                     raise StoreCorrupt(
-                        f"{self._cluster.name}: the database {self._name} is not one of provd"
+                        f"{self._database.server}: the database {self._name} is not one of provd"
                     )
         elif marks[0]["schema"] > SCHEMA_VERSION:
-            raise self._cluster.unavailable(
+            raise self._database.unavailable(
                 f"the database {self._name} was written by a newer provd"
                 f" (schema {marks[0]['schema']}, known {SCHEMA_VERSION})"
             )
@@ -1118,45 +318,41 @@ class MongoStore:
                     {"key": {"odd": 1}, "name": "odd", "sparse": True},
                     {"key": {"deleted": 1}, "name": "deleted", "expireAfterSeconds": _DAY},
                 ]
-            await self._index(name, made)
-        await self._index(
+            await self._database.create_indexes(name, made)
+        await self._database.create_indexes(
             "claims", [{"key": {"expires": 1}, "name": "expires", "expireAfterSeconds": 60}]
         )
         if marks and marks[0]["schema"] < 2:
             await self._build_identities()
         if not marks:
-            await self._change(
+            await self._database.change(
                 "counters",
                 {"_id": "changes"},
                 {"$setOnInsert": {"last": Int64(0)}},
                 upsert=True,
             )
         if not marks or marks[0]["schema"] < SCHEMA_VERSION:
-            await self._change(
+            await self._database.change(
                 "meta", {"_id": "provd"}, {"$set": {"schema": SCHEMA_VERSION}}, upsert=True
             )
 
-    async def _index(self, collection: str, indexes: list[Stored]) -> None:
-        # Over many documents this takes its time, once.
-        await self._cluster.run({"createIndexes": collection, "indexes": indexes}, seconds=120)
-
     async def close(self) -> None:
         """Let what was begun end, as far as the servers answer, then hang up."""
-        if not self._cluster.is_open:
+        if not self._primary.is_open:
             return
         if self._running:
             self._idle = defer.Deferred()
-            waiting = self._idle.addTimeout(self._cluster.timeout, self._reactor)
+            waiting = self._idle.addTimeout(self._database.timeout, self._reactor)
             with contextlib.suppress(defer.TimeoutError):
                 await waiting
             self._idle = None
-        await self._cluster.close()
+        await self._primary.close()
 
     @contextlib.contextmanager
     def _work(self) -> Iterator[None]:
         """Count what `close` waits for."""
-        if not self._cluster.is_open or self._idle is not None:
-            raise self._cluster.unavailable("the store is closed")
+        if not self._primary.is_open or self._idle is not None:
+            raise self._database.unavailable("the store is closed")
         self._running += 1
         try:
             yield
@@ -1168,111 +364,13 @@ class MongoStore:
         if not self._running and self._idle is not None and not self._idle.called:
             self._idle.callback(None)
 
-    def _background(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Do something that nobody waits for, and that may fail."""
-
-        def failed(failure: Failure) -> None:
-            logger.debug("%s: %s", self._cluster.name, failure.value)
-
-        defer.Deferred.fromCoroutine(coroutine).addErrback(failed)
-
-    # Commands
-
-    async def _answers(self, command: Stored) -> AsyncGenerator[list[Stored], None]:
-        """Give what a find gives, one answer of the server at a time."""
-        if self._cluster.session_support:
-            command["readConcern"] = {"level": "majority"}
-        reply, _ = await self._cluster.run(command)
-        cursor = reply["cursor"]
-        yield cursor["firstBatch"]
-        collection = command["find"]
-        try:
-            while cursor["id"]:
-                more = {
-                    "getMore": Int64(cursor["id"]),
-                    "collection": collection,
-                    "batchSize": command["batchSize"],
-                }
-                reply, _ = await self._cluster.run(more, allow={43}, retry=False, timed=False)
-                if not reply.get("ok"):
-                    raise _LostError("the server forgot a cursor")
-                cursor = reply["cursor"]
-                yield cursor["nextBatch"]
-        finally:
-            if cursor["id"]:
-                stop = {"killCursors": collection, "cursors": [Int64(cursor["id"])]}
-                self._background(self._cluster.run(stop, retry=False, timed=False))
-
-    async def _collect(
-        self,
-        collection: str,
-        where: Stored,
-        pick: Callable[[Stored], T | None],
-        *,
-        enough: int | None = None,
-        **more: Any,
-    ) -> list[T]:
-        """Return what `pick` makes of all that is found, without its Nones; at most `enough`."""
-        command = {
-            "find": collection,
-            "filter": where,
-            "batchSize": _BATCH.get(collection, 500),
-            **more,
-        }
-        if more.get("sort"):
-            command["allowDiskUse"] = True
-        for attempt in range(3):
-            found: list[T] = []
-            answers = self._answers(dict(command))
-            try:
-                async with contextlib.aclosing(answers):
-                    until = time.perf_counter() + _SLICE_SECONDS
-                    async for rows in answers:
-                        for row in rows:
-                            picked = pick(row)
-                            if picked is not None:
-                                found.append(picked)
-                                if enough is not None and len(found) >= enough:
-                                    return found
-                            if time.perf_counter() > until:
-                                await deferLater(self._reactor, 0)
-                                until = time.perf_counter() + _SLICE_SECONDS
-                        until = time.perf_counter() + _SLICE_SECONDS
-            except _LostError as error:
-                if attempt == 2:
-                    raise self._cluster.unavailable(error) from None
-            else:
-                return found
-        raise AssertionError
-
-    async def _rows(self, collection: str, where: Stored, **more: Any) -> list[Stored]:
-        return await self._collect(collection, where, lambda row: row, **more)
-
-    async def _change(
-        self, collection: str, where: Stored, update: Stored, *, upsert: bool = False
-    ) -> tuple[Stored, bool]:
-        return await self._update(collection, [{"q": where, "u": update, "upsert": upsert}])
-
-    async def _update(self, collection: str, statements: list[Stored]) -> tuple[Stored, bool]:
-        with self._cluster.session() as session:
-            return await self._cluster.run(
-                {
-                    "update": collection,
-                    "ordered": True,
-                    "writeConcern": _CONCERN,
-                    **(session.fields() if session is not None else {}),
-                },
-                payload={"updates": statements},
-                allow=_DUPLICATE_KEY,
-            )
-
     async def _take(self, count: int) -> int:
         """Return the first of so many change numbers; those who ask at one time share a trip."""
         taken: defer.Deferred[int] = defer.Deferred()
         self._takers.append((count, taken))
         if not self._taking:
             self._taking = True
-            self._background(self._hand_out())
+            self._database.run_in_background(self._hand_out())
         return await taken
 
     async def _hand_out(self) -> None:
@@ -1297,7 +395,7 @@ class MongoStore:
 
     async def _count_up(self, count: int) -> int:
         while True:
-            reply, _ = await self._cluster.run(
+            reply, _ = await self._database.run(
                 {
                     "findAndModify": "counters",
                     "query": {"_id": "changes"},
@@ -1305,9 +403,9 @@ class MongoStore:
                     "upsert": True,
                     "new": True,
                     "fields": {"last": 1},
-                    "writeConcern": _CONCERN,
+                    "writeConcern": CONCERN,
                 },
-                allow=_DUPLICATE_KEY,  # two made the counter at one time
+                allow=DUPLICATE_KEY,  # two made the counter at one time
             )
             if reply.get("ok") and reply["value"]:
                 last: int = reply["value"]["last"]
@@ -1320,7 +418,7 @@ class MongoStore:
         with self._work():
             if not is_storable(document_id):
                 return None
-            found = await self._collect(
+            found = await self._database.collect(
                 collection,
                 {"_id": document_id, **_LIVE},
                 _record,
@@ -1346,8 +444,8 @@ class MongoStore:
                     more["skip"] = min(skip, 2**53)
                 if limit:
                     more["limit"] = min(limit, 2**53)
-                    more["batchSize"] = min(limit, _BATCH[collection])
-                return await self._collect(collection, where, _record, **more)
+                    more["batchSize"] = min(limit, BATCH[collection])
+                return await self._database.collect(collection, where, _record, **more)
 
             def pick(row: Stored) -> Record | None:
                 record = _record(row)
@@ -1355,9 +453,11 @@ class MongoStore:
 
             if sort is not None:
                 enough = skip + limit if limit else None
-                found = await self._collect(collection, where, pick, enough=enough, **more)
+                found = await self._database.collect(collection, where, pick, enough=enough, **more)
                 return cut(found, query)
-            return await self._sorted(await self._collect(collection, where, pick, **more), query)
+            return await self._sorted(
+                await self._database.collect(collection, where, pick, **more), query
+            )
 
     async def _sort(self, collection: Collection, query: Query) -> Stored | None:
         """Return how MongoDB sorts as `query` says, None if it cannot."""
@@ -1367,7 +467,7 @@ class MongoStore:
         step = -1 if direction < 0 else 1
         if key == "id":
             return {"_id": step}
-        if key not in INDEXED[collection] or await self._rows(
+        if key not in INDEXED[collection] or await self._database.rows(
             collection, {"odd": True}, projection={"_id": 1}, limit=1
         ):
             return None
@@ -1411,7 +511,7 @@ class MongoStore:
             return document_id if exact or matches(json.loads(row["json"])) else None
 
         projection = {"_id": 1} if exact else {"json": 1}
-        return await self._collect(
+        return await self._database.collect(
             collection, where, pick, projection=projection, sort={"order": 1}
         )
 
@@ -1427,7 +527,7 @@ class MongoStore:
             while generation:
                 young: list[str] = []
                 for start in range(0, len(generation), 1000):
-                    rows = await self._rows(
+                    rows = await self._database.rows(
                         "configs",
                         {"parents": {"$in": generation[start : start + 1000]}},
                         projection={"_id": 1},
@@ -1450,15 +550,15 @@ class MongoStore:
             if not exact:
                 return len(await self._find_ids(collection, selector))
             command: Stored = {"count": collection, "query": where}
-            if self._cluster.session_support:
+            if self._database.session_support:
                 command["readConcern"] = {"level": "majority"}
-            reply, _ = await self._cluster.run(command)
+            reply, _ = await self._database.run(command)
             return int(reply["n"])
 
     async def parameters(self) -> dict[str, Any]:
         """Return all parameters, by name."""
         with self._work():
-            rows = await self._rows("parameters", {}, sort={"_id": 1})
+            rows = await self._database.rows("parameters", {}, sort={"_id": 1})
             return {row["_id"]: json.loads(row["json"]) for row in rows}
 
     # Writes
@@ -1471,9 +571,9 @@ class MongoStore:
                 raise InvalidDocument(f"{name!r} cannot be stored as the name of a parameter")
             number = await self._take(1)
             update = {"$set": {"json": text, "revision": Int64(number)}}
-            reply, _ = await self._change("parameters", {"_id": name}, update, upsert=True)
+            reply, _ = await self._database.change("parameters", {"_id": name}, update, upsert=True)
             if reply.get("writeErrors"):  # two made it at one time
-                await self._change("parameters", {"_id": name}, update)
+                await self._database.change("parameters", {"_id": name}, update)
 
     async def write(self, operations: Sequence[Write]) -> list[int]:
         """Do all operations, or none; returns when a majority of the servers has them."""
@@ -1489,19 +589,21 @@ class MongoStore:
             try:
                 if len(prepared) == 1 and await self._write_alone(prepared[0]):
                     pass
-                elif self._cluster.session_support:
+                elif self._database.session_support:
                     await self._write_together(prepared)
                 else:
                     await self._write_in_turn(prepared)
             except (DuplicateId, RevisionConflict, IdentityTaken):
-                self._background(self._forget_numbers([op.number for op in prepared]))
+                self._database.run_in_background(
+                    self._forget_numbers([op.number for op in prepared])
+                )
                 raise
             return [op.number for op in prepared]
 
     async def _forget_numbers(self, numbers: list[int]) -> None:
         """Tell followers that no write with these numbers will come."""
         void = {"$each": [Int64(number) for number in numbers], "$slice": -200}
-        await self._change("counters", {"_id": "changes"}, {"$push": {"void": void}})
+        await self._database.change("counters", {"_id": "changes"}, {"$push": {"void": void}})
 
     async def _write_alone(self, operation: _Operation) -> bool:
         """Do one operation if it changes nobody's identities; else return False."""
@@ -1526,14 +628,14 @@ class MongoStore:
 
     async def _update_one(self, operation: _Operation, statement: Stored) -> bool:
         """Do one operation; return whether it was done."""
-        reply, unsure = await self._update(operation.asked.collection, [statement])
+        reply, unsure = await self._database.update(operation.asked.collection, [statement])
         if reply["n"] == 1 and not reply.get("writeErrors"):
             return True
         return unsure and await self._was_written(operation)
 
     async def _was_written(self, operation: _Operation) -> bool:
         """Tell whether an attempt whose answer was lost had been carried out."""
-        rows = await self._rows(
+        rows = await self._database.rows(
             operation.asked.collection,
             {"_id": operation.id},
             projection={"revision": 1, "order": 1, "was": 1},
@@ -1546,7 +648,7 @@ class MongoStore:
     # Several operations in one transaction
 
     async def _write_together(self, operations: list[_Operation]) -> None:
-        deadline = self._reactor.seconds() + self._cluster.timeout
+        deadline = self._reactor.seconds() + self._database.timeout
         pause = 0.01
         # New devices are most of all writes, and what they claim is mostly free.
         changes = _plain_claims(operations)
@@ -1554,7 +656,7 @@ class MongoStore:
             try:
                 if changes is None:
                     changes = await self._plan_ownership(operations)
-                with self._cluster.session() as session:
+                with self._database.session() as session:
                     assert session is not None
                     if await self._transact(operations, changes, session, deadline):
                         return
@@ -1562,11 +664,11 @@ class MongoStore:
                 self._simulate(operations, await self._present(operations))
                 changes = None
                 lost = "other writers are in the way all the time"
-            except _LostError as error:
+            except LostError as error:
                 changes = None
                 lost = str(error)
             if self._reactor.seconds() + pause >= deadline:
-                raise self._cluster.unavailable(lost)
+                raise self._database.unavailable(lost)
             await deferLater(self._reactor, pause)
             pause = min(pause * 2, 0.5)
 
@@ -1574,12 +676,12 @@ class MongoStore:
         self,
         operations: list[_Operation],
         changes: _OwnershipChanges,
-        session: _Session,
+        session: Session,
         deadline: float,
     ) -> bool:
         """Do and commit `operations`; False if one of them does not fit what is stored.
 
-        _LostError if nothing was done and it may be tried again.
+        LostError if nothing was done and it may be tried again.
         """
         fields = {**session.fields(), "autocommit": False}
         started = False
@@ -1590,38 +692,38 @@ class MongoStore:
                 if not started:
                     command["startTransaction"] = True
                 started = True
-                reply, _ = await self._cluster.run(
+                reply, _ = await self._database.run(
                     command,
                     payload={f"{verb}s": part},
                     seconds=max(deadline - self._reactor.seconds(), 0.01),
-                    allow=_DUPLICATE_KEY | _NO_TRANSACTION,
+                    allow=DUPLICATE_KEY | NO_TRANSACTION,
                     retry=False,
                 )
-                if reply.get("code") in _NO_TRANSACTION:
-                    raise _LostError(str(reply.get("errmsg")))
+                if reply.get("code") in NO_TRANSACTION:
+                    raise LostError(str(reply.get("errmsg")))
                 if reply.get("n") != len(part) or reply.get("writeErrors"):
                     await self._roll_back(fields)
                     return False
             committing = True
             # Sent again as it is, for the server answers the same: committed, or not.
-            reply, _ = await self._cluster.run(
-                {"commitTransaction": 1, "writeConcern": _CONCERN, **fields},
+            reply, _ = await self._database.run(
+                {"commitTransaction": 1, "writeConcern": CONCERN, **fields},
                 database="admin",
                 seconds=max(deadline - self._reactor.seconds(), 0.5),
-                allow=_NO_TRANSACTION,
+                allow=NO_TRANSACTION,
             )
             if not reply.get("ok"):
-                raise _LostError(str(reply.get("errmsg")))
+                raise LostError(str(reply.get("errmsg")))
         except BaseException:
             if started and not committing:
-                self._background(self._roll_back(fields))
+                self._database.run_in_background(self._roll_back(fields))
             raise
         return True
 
     async def _roll_back(self, fields: Stored) -> None:
         # If this is lost too, the server does it after a minute, or when it steps down.
-        with contextlib.suppress(_LostError, StoreError):
-            await self._cluster.run(
+        with contextlib.suppress(LostError, StoreError):
+            await self._database.run(
                 {"abortTransaction": 1, **fields}, database="admin", retry=False, timed=False
             )
 
@@ -1631,7 +733,7 @@ class MongoStore:
         for collection in COLLECTIONS:
             ids = list({op.id for op in operations if op.asked.collection == collection})
             for start in range(0, len(ids), 1000):
-                for row in await self._rows(
+                for row in await self._database.rows(
                     collection,
                     {"_id": {"$in": [i for i in ids[start : start + 1000] if is_storable(i)]}},
                 ):
@@ -1673,13 +775,13 @@ class MongoStore:
                 await self._unclaim(changes.claims)
                 raise
         for release in changes.releases:
-            await self._delete("identities", release["q"])
+            await self._database.delete("identities", release["q"])
 
     async def _claim_in_turn(self, changes: _OwnershipChanges) -> None:
         for count, claim in enumerate(changes.claims):
-            reply, _ = await self._update("identities", [claim.statement])
+            reply, _ = await self._database.update("identities", [claim.statement])
             if reply["n"] != 1 or reply.get("writeErrors"):
-                rows = await self._rows("identities", {"_id": claim.place})
+                rows = await self._database.rows("identities", {"_id": claim.place})
                 if rows and rows[0]["device"] == claim.device_id:
                     continue
                 await self._unclaim(changes.claims[:count])
@@ -1692,9 +794,11 @@ class MongoStore:
             where = {"_id": claim.place, "device": claim.device_id}
             try:
                 if claim.before is None:
-                    await self._delete("identities", where)
+                    await self._database.delete("identities", where)
                 else:
-                    await self._change("identities", where, {"$set": {"device": claim.before}})
+                    await self._database.change(
+                        "identities", where, {"$set": {"device": claim.before}}
+                    )
             except StoreError as error:
                 logger.error("the claim on %s is left to expire: %s", claim.place, error)
 
@@ -1705,7 +809,7 @@ class MongoStore:
         with self._work():
             if not is_storable(value):
                 return None
-            rows = await self._rows("identities", {"_id": f"{kind}:{value}"}, limit=1)
+            rows = await self._database.rows("identities", {"_id": f"{kind}:{value}"}, limit=1)
             return rows[0]["device"] if rows else None
 
     async def duplicates(self) -> list[Duplicate]:
@@ -1717,7 +821,10 @@ class MongoStore:
             for start in range(0, len(places), 1000):
                 where = {"_id": {"$in": places[start : start + 1000]}}
                 owners.update(
-                    {row["_id"]: row["device"] for row in await self._rows("identities", where)}
+                    {
+                        row["_id"]: row["device"]
+                        for row in await self._database.rows("identities", where)
+                    }
                 )
             found = []
             for place in places:
@@ -1730,7 +837,7 @@ class MongoStore:
     async def _held(self) -> dict[str, list[str]]:
         """Return every identity with the ids of all devices that have it, oldest first."""
         held: dict[str, list[str]] = {}
-        rows = await self._rows(
+        rows = await self._database.rows(
             "devices", _LIVE, sort={"order": 1}, projection=dict.fromkeys(KINDS, 1)
         )
         for row in rows:
@@ -1740,7 +847,7 @@ class MongoStore:
 
     async def _build_identities(self) -> None:
         """Note who owns what in a database of an earlier version."""
-        logger.info("%s: the owners of identities are noted", self._cluster.name)
+        logger.info("%s: the owners of identities are noted", self._database.server)
         statements: list[Stored] = []
         for place, ids in (await self._held()).items():
             owner: str | None = ids[0]
@@ -1750,13 +857,13 @@ class MongoStore:
             fields = {"$setOnInsert": {"device": owner}}
             statements.append({"q": {"_id": place}, "u": fields, "upsert": True})
         for start in range(0, len(statements), _STATEMENTS):
-            await self._update("identities", statements[start : start + _STATEMENTS])
+            await self._database.update("identities", statements[start : start + _STATEMENTS])
 
     async def _successor(
         self, kind: str, value: str, written: Mapping[str, Mapping[str, Any] | None]
     ) -> str | None:
         """Return who is to own an identity, when devices are as stored but for those `written`."""
-        rows = await self._rows("devices", {kind: value, **_LIVE}, sort={"order": 1})
+        rows = await self._database.rows("devices", {kind: value, **_LIVE}, sort={"order": 1})
         devices = {row["_id"]: json.loads(row["json"]) for row in rows}
         known = {**devices, **written}
         holders = [
@@ -1767,7 +874,7 @@ class MongoStore:
 
     async def _configs_of(self, devices: Iterable[Mapping[str, Any]]) -> dict[str, Stored]:
         ids = [c for d in devices if isinstance(c := d.get("config"), str) and is_storable(c)]
-        rows = await self._rows("configs", {"_id": {"$in": ids}, **_LIVE}) if ids else []
+        rows = await self._database.rows("configs", {"_id": {"$in": ids}, **_LIVE}) if ids else []
         return {row["_id"]: json.loads(row["json"]) for row in rows}
 
     async def _is_unclaimed(self, device: Mapping[str, Any]) -> bool:
@@ -1794,7 +901,11 @@ class MongoStore:
         for op in operations:
             if op.asked.collection == "devices" and not isinstance(op.asked, Delete):
                 places.update(_places(identities(op.asked.document)))
-        rows = await self._rows("identities", {"_id": {"$in": sorted(places)}}) if places else []
+        rows = (
+            await self._database.rows("identities", {"_id": {"$in": sorted(places)}})
+            if places
+            else []
+        )
         before = {row["_id"]: row for row in rows}
         owners: dict[str, str] = {place: row["device"] for place, row in before.items()}
         written: dict[str, Mapping[str, Any] | None] = {}
@@ -1850,14 +961,14 @@ class MongoStore:
         if owner in written:
             device = written[owner]
         else:
-            rows = await self._rows("devices", {"_id": owner, **_LIVE})
+            rows = await self._database.rows("devices", {"_id": owner, **_LIVE})
             device = json.loads(rows[0]["json"]) if rows else None
         if device is not None and identities(device).get(kind) == value:
             return device
-        if self._cluster.session_support or "since" not in claim:
+        if self._database.session_support or "since" not in claim:
             return None
         # Its document may be under way.
-        reply, _ = await self._cluster.run({"hello": 1}, database="admin", timed=False)
+        reply, _ = await self._database.run({"hello": 1}, database="admin", timed=False)
         age = (reply["localTime"] - claim["since"]).total_seconds()
         return None if age > _CLAIM_SECONDS else {"id": owner}
 
@@ -1877,7 +988,7 @@ class MongoStore:
                 else:
                     update = _bury(collection, again)
                 where = {"_id": document_id, "revision": number}
-                await self._change(collection, where, update | _after(number))
+                await self._database.change(collection, where, update | _after(number))
             except StoreError as error:
                 logger.error(
                     "a write was done in part: %s/%s could not be undone: %s", *place, error
@@ -1892,7 +1003,7 @@ class MongoStore:
             self._followers.append(asked)
             if not self._following:
                 self._following = True
-                self._background(self._answer_followers())
+                self._database.run_in_background(self._answer_followers())
             return await asked
 
     async def _answer_followers(self) -> None:
@@ -1915,7 +1026,9 @@ class MongoStore:
 
     async def _follow(self) -> list[Changed] | None:
         now, wall = time.monotonic(), time.time()
-        counters = await self._rows("counters", {"_id": "changes"}, limit=1, singleBatch=True)
+        counters = await self._database.rows(
+            "counters", {"_id": "changes"}, limit=1, singleBatch=True
+        )
         last = counters[0]["last"] if counters else 0
         absence = max(now - self._followed[0], wall - self._followed[1])
         if self._high is None or last < self._high or absence > _LONGEST_ABSENCE:
@@ -1932,7 +1045,7 @@ class MongoStore:
         if last - high > _MOST_CHANGES or len(gaps) > _MOST_CHANGES:
             await self._begin(last, now, wall)
             return None
-        rows = await _together([self._written(name, high, sorted(gaps)) for name in _FOLLOWED])
+        rows = await run_together([self._written(name, high, sorted(gaps)) for name in _FOLLOWED])
         found = {
             row["revision"]: Changed(name, row["_id"], row["revision"])
             for name, part in zip(_FOLLOWED, rows, strict=True)
@@ -1963,8 +1076,8 @@ class MongoStore:
         more = {"projection": {"revision": 1, "was": 1}, "limit": _MOST_CHANGES + 1}
         rows: list[Stored] = []
         if gaps:
-            rows = await self._rows(collection, {"revision": {"$in": gaps}}, **more)
-        rows += await self._rows(
+            rows = await self._database.rows(collection, {"revision": {"$in": gaps}}, **more)
+        rows += await self._database.rows(
             collection, {"revision": {"$gt": high}}, sort={"revision": 1}, **more
         )
         return rows
@@ -1974,7 +1087,9 @@ class MongoStore:
         start = max(last - _FIRST_WINDOW, 0)
         where = {"revision": {"$gt": start, "$lte": last}}
         numbers = {"revision": 1, "was": 1}
-        rows = await _together([self._rows(name, where, projection=numbers) for name in _FOLLOWED])
+        rows = await run_together(
+            [self._database.rows(name, where, projection=numbers) for name in _FOLLOWED]
+        )
         seen = {row["revision"] for part in rows for row in part}
         seen.update(number for part in rows for row in part for number in row.get("was", ()))
         self._gaps = {n: now for n in range(start + 1, last + 1) if n not in seen}
@@ -2001,16 +1116,16 @@ class MongoStore:
                 "expires": {"$cond": [free, {"$add": ["$$NOW", milliseconds]}, "$expires"]},
             }
             while True:
-                reply, _ = await self._cluster.run(
+                reply, _ = await self._database.run(
                     {
                         "findAndModify": "claims",
                         "query": {"_id": name},
                         "update": [{"$set": fields}],
                         "upsert": True,
                         "new": True,
-                        "writeConcern": _CONCERN,
+                        "writeConcern": CONCERN,
                     },
-                    allow=_DUPLICATE_KEY,  # two claimed it for the first time at one time
+                    allow=DUPLICATE_KEY,  # two claimed it for the first time at one time
                 )
                 if reply.get("ok") and reply["value"]:
                     return bool(reply["value"]["owner"] == self._owner)
@@ -2018,16 +1133,7 @@ class MongoStore:
     async def release(self, name: str) -> None:
         """Give a claimed name back, if it is held."""
         with self._work():
-            await self._delete("claims", {"_id": name, "owner": self._owner})
-
-    async def _delete(self, collection: str, where: Stored) -> None:
-        await self._cluster.run(
-            {
-                "delete": collection,
-                "deletes": [{"q": where, "limit": 0}],
-                "writeConcern": _CONCERN,
-            }
-        )
+            await self._database.delete("claims", {"_id": name, "owner": self._owner})
 
     # Archives
 
@@ -2039,7 +1145,7 @@ class MongoStore:
             for number, start in enumerate(range(0, len(content), _CHUNK)):
                 part = content[start : start + _CHUNK]
                 digest.update(part)
-                await self._change(
+                await self._database.change(
                     "chunks",
                     {"_id": f"{version}/{number}"},
                     {
@@ -2049,15 +1155,15 @@ class MongoStore:
                     upsert=True,
                 )
             entry = {"version": version, "sha256": digest.hexdigest(), "size": len(content)}
-            await self._change("archives", {"_id": name}, {"$set": entry}, upsert=True)
+            await self._database.change("archives", {"_id": name}, {"$set": entry}, upsert=True)
             await self._sweep()
 
     async def _sweep(self) -> None:
         """Remove parts that no entry names; new ones may be of a file that is being put."""
-        rows = await self._rows("archives", {}, projection={"version": 1})
-        reply, _ = await self._cluster.run({"hello": 1}, database="admin", timed=False)
+        rows = await self._database.rows("archives", {}, projection={"version": 1})
+        reply, _ = await self._database.run({"hello": 1}, database="admin", timed=False)
         old = reply["localTime"] - dt.timedelta(hours=1)
-        await self._delete(
+        await self._database.delete(
             "chunks",
             {
                 "version": {"$nin": [row["version"] for row in rows]},
@@ -2069,10 +1175,10 @@ class MongoStore:
         """Return a kept file, None if there is none, or it is damaged."""
         with self._work():
             for _attempt in range(3):
-                entries = await self._rows("archives", {"_id": name})
+                entries = await self._database.rows("archives", {"_id": name})
                 if not entries:
                     return None
-                parts = await self._rows(
+                parts = await self._database.rows(
                     "chunks",
                     {"version": entries[0]["version"]},
                     sort={"version": 1, "number": 1},
@@ -2085,22 +1191,22 @@ class MongoStore:
                 if digest.hexdigest() == entries[0]["sha256"]:
                     return b"".join(part["data"] for part in parts)
                 # Perhaps it was put anew while it was read.
-            logger.error("%s: the archive %s is damaged", self._cluster.name, name)
+            logger.error("%s: the archive %s is damaged", self._database.server, name)
             return None
 
     async def archives(self) -> dict[str, str]:
         """Return the SHA-256 (hex) of every kept file, by name."""
         with self._work():
-            rows = await self._rows("archives", {}, sort={"_id": 1})
+            rows = await self._database.rows("archives", {}, sort={"_id": 1})
             return {row["_id"]: row["sha256"] for row in rows}
 
     async def delete_archive(self, name: str) -> None:
         """Forget a kept file, if there is one."""
         with self._work():
-            entries = await self._rows("archives", {"_id": name})
-            await self._delete("archives", {"_id": name})
+            entries = await self._database.rows("archives", {"_id": name})
+            await self._database.delete("archives", {"_id": name})
             for entry in entries:
-                await self._delete("chunks", {"version": entry["version"]})
+                await self._database.delete("chunks", {"version": entry["version"]})
 
 
 @attrs.frozen
@@ -2206,12 +1312,3 @@ def _parts(operations: list[_Operation]) -> Iterator[tuple[Collection, list[_Ope
         size += op.size
     if part:
         yield part[0].asked.collection, part
-
-
-async def _together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run all at one time; return their results, or raise the first error."""
-    running = [defer.Deferred.fromCoroutine(coroutine) for coroutine in coroutines]
-    try:
-        return await defer.gatherResults(running, consumeErrors=True)
-    except defer.FirstError as error:
-        raise _exception(error.subFailure) from None

@@ -63,12 +63,12 @@ class Session:
 
 
 class Database:
-    """The database `name` on the primary."""
+    """The database `name`, wherever the primary is."""
 
     def __init__(self, reactor: Any, primary: Primary, name: str) -> None:
         self._reactor = reactor
         self._primary = primary
-        self._name = name
+        self.name = name
         self._sessions: deque[Session] = deque()
 
     @property
@@ -120,7 +120,7 @@ class Database:
                     command["writeConcern"] = {**CONCERN, "wtimeout": milliseconds}
             try:
                 # The server's own refusal says more than our patience, so it may come first.
-                reply = await chosen.call(database or self._name, command, left + 0.2, payload)
+                reply = await chosen.call(database or self.name, command, left + 0.2, payload)
                 lost = self._judge(reply, allow)
             except defer.TimeoutError:
                 chosen.abort()

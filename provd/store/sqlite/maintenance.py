@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from provd.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
-from provd.store import ownership, quarantine
 from provd.store.documents import column_text
 from provd.store.interface import COLLECTIONS, INDEXED
-from provd.store.sqlite import SqliteStore, identify, read_uri, take_lock, translate
+from provd.store.sqlite import ownership, quarantine
+from provd.store.sqlite.file import check_file, identify, read_uri, take_lock, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _check_is_ours(path: str) -> None:
         os.stat(path)
     except OSError as error:
         raise StoreUnavailable(f"{path}: {error.strerror}") from error
-    SqliteStore.check_file(path)
+    check_file(path)
 
 
 def _sync(path: str) -> None:
@@ -164,7 +164,7 @@ def _set_aside(path: str) -> str | None:
         return None
     # Put the log into the file, so that one file holds everything.
     with contextlib.suppress(sqlite3.Error, StoreError):
-        SqliteStore.check_file(path)
+        check_file(path)
         with contextlib.closing(sqlite3.connect(path, timeout=5)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     base = f"{path}.before-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}"

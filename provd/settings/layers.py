@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from provd.errors import SettingsError
 from provd.settings.kinds import PROVISIONING, wrong_value
-from provd.settings.schema import Key, keys, schema_of
+from provd.settings.schema import Key, keys, read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def collect(cls: type, prefix: str, layers: list[Layer], warnings: list[str]) -> dict[str, Any]:
     """Return the checked values of a section, layer by layer from the highest."""
-    schema = schema_of(cls)
+    schema = read_schema(cls)
     for layer in layers:
         warnings.extend(
             _unknown(layer.origin, prefix, str(name), schema)
@@ -122,7 +122,7 @@ def _collect_tenants(layers: list[Layer], warnings: list[str]) -> dict[str, dict
 
 def resolve_paths(cls: type, values: dict[str, Any], bases: Mapping[str, str]) -> None:
     """Make every path absolute, by the base of its kind."""
-    for name, entry in schema_of(cls).items():
+    for name, entry in read_schema(cls).items():
         if isinstance(entry, Key):
             if entry.kind.relative_to and isinstance(values[name], str):
                 base = bases[entry.kind.relative_to]
@@ -133,7 +133,7 @@ def resolve_paths(cls: type, values: dict[str, Any], bases: Mapping[str, str]) -
 
 def build(cls: type, values: Mapping[str, Any]) -> Any:
     """Return an instance of a section's class, with its sections."""
-    schema = schema_of(cls)
+    schema = read_schema(cls)
     built = {}
     for name, value in values.items():
         entry = schema.get(name)

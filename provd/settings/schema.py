@@ -353,7 +353,7 @@ def keys(defaults: Defaults = PROVD) -> Iterator[tuple[str, object, str]]:
     """Yield (dotted name, default as written in YAML, what is allowed) of every setting."""
 
     def walk(cls: type, prefix: str, over: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
-        for name, schema in schema_of(cls).items():
+        for name, schema in read_schema(cls).items():
             if isinstance(schema, Key):
                 yield prefix + name, over.get(name, schema.default), schema.kind.allowed
             elif schema is not None:
@@ -362,7 +362,7 @@ def keys(defaults: Defaults = PROVD) -> Iterator[tuple[str, object, str]]:
     return walk(Settings, "", defaults.values)
 
 
-def schema_of(cls: type) -> dict[str, Key | type | None]:
+def read_schema(cls: type) -> dict[str, Key | type | None]:
     """Return the keys and sections of a section's class."""
     return {
         field.name: field.metadata["schema"]

@@ -16,7 +16,7 @@ def is_storable(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def column_text(document: Mapping[str, Any], column: str) -> str | None:
+def get_column_text(document: Mapping[str, Any], column: str) -> str | None:
     """Return what a column for look-ups holds of `document`: its text there, None for all else."""
     value = document.get(column)
     return value if isinstance(value, str) else None

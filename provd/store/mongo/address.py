@@ -42,10 +42,10 @@ class Address:
     @property
     def text(self) -> str:
         """The servers, for messages."""
-        return ",".join(map(host_text, self.hosts))
+        return ",".join(map(format_host, self.hosts))
 
 
-def host_text(host: Host) -> str:
+def format_host(host: Host) -> str:
     """Return a server as addresses write it."""
     return f"[{host[0]}]:{host[1]}" if ":" in host[0] else f"{host[0]}:{host[1]}"
 

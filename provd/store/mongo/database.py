@@ -16,8 +16,8 @@ from twisted.internet import defer
 from twisted.internet.task import deferLater
 
 from provd.errors import InvalidDocument, StoreFull, StoreUnavailable
-from provd.store.mongo.address import host_text
-from provd.store.mongo.wire import exception_of
+from provd.store.mongo.address import format_host
+from provd.store.mongo.wire import get_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
@@ -125,9 +125,11 @@ class Database:
             except defer.TimeoutError:
                 chosen.abort()
                 self._primary.drop(chosen)
-                raise self.unavailable(f"{host_text(chosen.host)} did not answer in time") from None
+                raise self.unavailable(
+                    f"{format_host(chosen.host)} did not answer in time"
+                ) from None
             except ConnectionFailure as error:
-                lost = f"{host_text(chosen.host)}: {chosen.gone or error}"
+                lost = f"{format_host(chosen.host)}: {chosen.gone or error}"
                 self._primary.drop(chosen)
             except (BSONError, UnicodeError, OverflowError) as error:
                 raise InvalidDocument(f"this cannot be stored: {error}") from error
@@ -316,4 +318,4 @@ async def run_together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     try:
         return await defer.gatherResults(running, consumeErrors=True)
     except defer.FirstError as error:
-        raise exception_of(error.subFailure) from None
+        raise get_error(error.subFailure) from None

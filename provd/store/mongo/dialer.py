@@ -10,7 +10,7 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 
 from provd.store.mongo.address import Address, Host, parse_host
 from provd.store.mongo.login import Login
-from provd.store.mongo.wire import Connection, ConnectionFactory, RefusedError, exception_of
+from provd.store.mongo.wire import Connection, ConnectionFactory, RefusedError, get_error
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -45,7 +45,7 @@ class Dialer:
         seconds = min(self._address.connect_timeout or self._timeout, self._timeout)
 
         def translate(failure: Failure) -> Any:
-            error = exception_of(failure)
+            error = get_error(failure)
             if isinstance(error, defer.TimeoutError):
                 raise RefusedError("no answer in time") from error
             if isinstance(error, RefusedError):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from provd.store.mongo.wire import Stored
 
 _MOST_CHOICES = 20_000
+_EXTRAS = ("json", "odd", "parents", "order", "deleted")
 LIVE = {"order": {"$gt": 0}}
 
 
@@ -43,10 +44,7 @@ def make_fields(collection: Collection, document: Mapping[str, Any], text: str) 
     return fields
 
 
-_EXTRAS = ("json", "odd", "parents", "order", "deleted")
-
-
-def update_to(collection: Collection, fields: Stored, number: int) -> Stored:
+def make_update(collection: Collection, fields: Stored, number: int) -> Stored:
     """Return the update that makes a stored document be `fields`; `order` is left if not in it."""
     keys = {*INDEXED[collection], *_EXTRAS} - {"order"} - fields.keys()
     return {
@@ -55,7 +53,7 @@ def update_to(collection: Collection, fields: Stored, number: int) -> Stored:
     }
 
 
-def tombstone(collection: Collection, number: int) -> Stored:
+def make_tombstone(collection: Collection, number: int) -> Stored:
     """Return the update that turns a document into its tombstone."""
     keys = {*INDEXED[collection], *_EXTRAS} - {"deleted"}
     return {

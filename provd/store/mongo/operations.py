@@ -10,7 +10,13 @@ from bson import Int64
 from provd.errors import DuplicateId, InvalidDocument, RevisionConflict
 from provd.store.documents import encode, is_storable
 from provd.store.interface import COLLECTIONS, Delete, Insert, Replace
-from provd.store.mongo.documents import LIVE, make_fields, remember_revision, tombstone, update_to
+from provd.store.mongo.documents import (
+    LIVE,
+    make_fields,
+    make_tombstone,
+    make_update,
+    remember_revision,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,23 +60,23 @@ def prepare(asked: Write, text: str | None, number: int) -> Operation:
     collection = asked.collection
     if isinstance(asked, Delete):
         where = {"_id": asked.document_id, "revision": asked.revision, **LIVE}
-        update = tombstone(collection, number) | remember_revision(asked.revision)
+        update = make_tombstone(collection, number) | remember_revision(asked.revision)
         return Operation(asked, asked.document_id, {"q": where, "u": update}, 500)
     assert text is not None
     document_id: str = asked.document["id"]
     fields = make_fields(collection, asked.document, text)
     if isinstance(asked, Replace):
         where = {"_id": document_id, "revision": asked.revision, **LIVE}
-        update = update_to(collection, fields, number) | remember_revision(asked.revision)
+        update = make_update(collection, fields, number) | remember_revision(asked.revision)
         return Operation(asked, document_id, {"q": where, "u": update}, len(text) + 1000)
     # A document that lives is not found so, and the insertion then meets its id.
     where = {"_id": document_id, "deleted": {"$exists": True}}
-    update = update_to(collection, {**fields, "order": Int64(number)}, number)
+    update = make_update(collection, {**fields, "order": Int64(number)}, number)
     statement = {"q": where, "u": update, "upsert": True}
     return Operation(asked, document_id, statement, len(text) + 1000)
 
 
-def conflict(asked: Write, document_id: str) -> DuplicateId | RevisionConflict:
+def make_conflict(asked: Write, document_id: str) -> DuplicateId | RevisionConflict:
     """Return the error of an operation that does not fit what is stored."""
     if isinstance(asked, Insert):
         return DuplicateId(asked.collection, document_id)
@@ -121,7 +127,7 @@ def simulate(operations: list[Operation], present: Mapping[tuple[Collection, str
         else:
             fits = living.get(place) == op.asked.revision
         if not fits:
-            raise conflict(op.asked, op.id)
+            raise make_conflict(op.asked, op.id)
         if isinstance(op.asked, Delete):
             del living[place]
         else:

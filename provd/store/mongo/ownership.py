@@ -56,12 +56,12 @@ class OwnershipChanges:
     releases: list[Stored] = attrs.field(factory=list)
 
 
-def places_of(held: Mapping[str, str]) -> list[str]:
+def list_places(held: Mapping[str, str]) -> list[str]:
     """Return the ids in `identities` of what a device has."""
     return [f"{kind}:{value}" for kind, value in held.items()]
 
 
-def plain_claims(operations: list[Operation]) -> OwnershipChanges | None:
+def plan_plain_claims(operations: list[Operation]) -> OwnershipChanges | None:
     """Return the claims of devices that are all new and may share nothing; None for others."""
     changes = OwnershipChanges()
     for op in operations:
@@ -71,7 +71,7 @@ def plain_claims(operations: list[Operation]) -> OwnershipChanges | None:
         if not isinstance(asked, Insert) or asked.shares:
             return None
         changes.claims += [
-            Claim(place, op.id, None) for place in places_of(identities(asked.document))
+            Claim(place, op.id, None) for place in list_places(identities(asked.document))
         ]
     return changes
 
@@ -89,7 +89,7 @@ def _compare_owners(before: Mapping[str, Stored], owners: Mapping[str, str]) -> 
     return changes
 
 
-def transaction_commands(
+def make_commands(
     operations: list[Operation], changes: OwnershipChanges
 ) -> Iterator[tuple[str, str, list[Stored]]]:
     """Give the commands of a transaction: verb, collection and statements."""
@@ -143,7 +143,7 @@ class Ownership:
             "devices", LIVE, sort={"order": 1}, projection=dict.fromkeys(KINDS, 1)
         )
         for row in rows:
-            for place in places_of(identities(row)):
+            for place in list_places(identities(row)):
                 held.setdefault(place, []).append(row["_id"])
         return held
 
@@ -177,10 +177,10 @@ class Ownership:
             for (collection, device_id), row in present.items()
             if collection == "devices"
         }
-        places = {place for each in held.values() for place in places_of(each)}
+        places = {place for each in held.values() for place in list_places(each)}
         for op in operations:
             if op.asked.collection == "devices" and not isinstance(op.asked, Delete):
-                places.update(places_of(identities(op.asked.document)))
+                places.update(list_places(identities(op.asked.document)))
         rows = (
             await self._database.rows("identities", {"_id": {"$in": sorted(places)}})
             if places

@@ -10,9 +10,9 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from provd.errors import StoreUnavailable
-from provd.store.mongo.address import host_text
+from provd.store.mongo.address import format_host
 from provd.store.mongo.dialer import Dialer
-from provd.store.mongo.wire import RefusedError, exception_of
+from provd.store.mongo.wire import RefusedError, get_error
 
 if TYPE_CHECKING:
     from provd.store.mongo.address import Address, Host
@@ -155,7 +155,7 @@ class Primary:
                 pause = min(pause * 2, 1.0)
             else:
                 if told:
-                    logger.warning("%s is back, at %s", self.name, host_text(connection.host))
+                    logger.warning("%s is back, at %s", self.name, format_host(connection.host))
                 self._host = connection.host
                 self._down_since = None
                 self._add(connection)
@@ -181,14 +181,14 @@ class Primary:
                 found.callback(connection)
 
         def fail(host: Host, failure: Failure) -> None:
-            failures[host] = exception_of(failure)
+            failures[host] = get_error(failure)
             if found.called:
                 return
             for other in self._hosts():
                 if other not in attempts:
                     start(other)
             if len(failures) == len(attempts) and not found.called:
-                text = "; ".join(f"{host_text(h)}: {e}" for h, e in failures.items())
+                text = "; ".join(f"{format_host(h)}: {e}" for h, e in failures.items())
                 lasting = any(getattr(error, "lasting", False) for error in failures.values())
                 found.errback(RefusedError(text, lasting=lasting))
 
@@ -215,7 +215,7 @@ class Primary:
         if not self.is_open:
             return
         self._reason = (
-            f"{host_text(connection.host)}: {connection.gone or 'it is not the primary any more'}"
+            f"{format_host(connection.host)}: {connection.gone or 'it is not the primary any more'}"
         )
         if not self._connections:
             self._down_since = self._reactor.seconds()
@@ -237,7 +237,7 @@ class Primary:
         def finished(result: object) -> None:
             self._growing = None
             if isinstance(result, Failure):
-                logger.debug("no further connection to %s: %s", host_text(host), result.value)
+                logger.debug("no further connection to %s: %s", format_host(host), result.value)
 
         # Set before it can end.
         self._growing = growing = self._dialer.dial(host).addCallback(grown)

@@ -11,7 +11,7 @@ from twisted.internet import defer
 from twisted.internet.protocol import Factory
 from txmongo.protocol import MongoDecoder, MongoProtocol, Msg
 
-from provd.store.mongo.address import Host, host_text
+from provd.store.mongo.address import Host, format_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ class RefusedError(Exception):
         self.lasting = lasting
 
 
-def exception_of(failure: Failure) -> Exception:
+def get_error(failure: Failure) -> Exception:
     """Return the error that a failure holds."""
     error = failure.value
     return error if isinstance(error, Exception) else RuntimeError(repr(error))
@@ -77,12 +77,12 @@ class Connection(MongoProtocol):  # type: ignore[misc]  # txmongo has no types
                 self.handle(MongoDecoder.decode(message))
         except Exception as error:  # noqa: BLE001 - whatever a server sends
             self.gone = error
-            logger.warning("%s sent what is not understood: %s", host_text(self.host), error)
+            logger.warning("%s sent what is not understood: %s", format_host(self.host), error)
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
         """Fail all calls that have no answer."""
-        self.gone = self.gone or exception_of(reason)
+        self.gone = self.gone or get_error(reason)
         if self.on_lost is not None:
             self.on_lost(self)
         super().connectionLost(reason)

@@ -12,12 +12,18 @@ from twisted.internet.task import deferLater
 
 from provd.errors import DuplicateId, IdentityTaken, InvalidDocument, RevisionConflict, StoreError
 from provd.model.identities import KINDS, identities
-from provd.store.documents import column_text, is_storable
+from provd.store.documents import get_column_text, is_storable
 from provd.store.interface import Delete, Insert
 from provd.store.mongo.database import CONCERN, DUPLICATE_KEY, NO_TRANSACTION, LostError
-from provd.store.mongo.documents import remember_revision, tombstone, update_to
-from provd.store.mongo.operations import conflict, encode_write, find_present, prepare, simulate
-from provd.store.mongo.ownership import plain_claims, transaction_commands
+from provd.store.mongo.documents import make_tombstone, make_update, remember_revision
+from provd.store.mongo.operations import (
+    encode_write,
+    find_present,
+    make_conflict,
+    prepare,
+    simulate,
+)
+from provd.store.mongo.ownership import make_commands, plan_plain_claims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,14 +84,14 @@ class Writer:
             return True
         if isinstance(asked, Delete):
             return False
-        columns = {kind: column_text(asked.document, kind) for kind in KINDS}
+        columns = {kind: get_column_text(asked.document, kind) for kind in KINDS}
         where = {**operation.statement["q"], **columns}
         return await self.update_one(operation, {**operation.statement, "q": where})
 
     async def write_one(self, operation: Operation) -> None:
         """Do one operation; DuplicateId or RevisionConflict if it does not fit."""
         if not await self.update_one(operation, operation.statement):
-            raise conflict(operation.asked, operation.id)
+            raise make_conflict(operation.asked, operation.id)
 
     async def update_one(self, operation: Operation, statement: Stored) -> bool:
         """Do one operation; return whether it was done."""
@@ -123,7 +129,7 @@ class Writer:
         deadline = self._reactor.seconds() + self._database.timeout
         pause = 0.01
         # New devices are most of all writes, and what they claim is mostly free.
-        changes = plain_claims(operations)
+        changes = plan_plain_claims(operations)
         while True:
             try:
                 if changes is None:
@@ -159,7 +165,7 @@ class Writer:
         started = False
         committing = False
         try:
-            for verb, collection, part in transaction_commands(operations, changes):
+            for verb, collection, part in make_commands(operations, changes):
                 command = {verb: collection, "ordered": True, **fields}
                 if not started:
                     command["startTransaction"] = True
@@ -229,9 +235,9 @@ class Writer:
                 again = await self._numbers.reserve(1)
                 if "order" in row:
                     kept = {key: row[key] for key in row.keys() - {"_id", "revision", "was"}}
-                    update = update_to(collection, kept, again)
+                    update = make_update(collection, kept, again)
                 else:
-                    update = tombstone(collection, again)
+                    update = make_tombstone(collection, again)
                 where = {"_id": document_id, "revision": number}
                 await self._database.change(collection, where, update | remember_revision(number))
             except StoreError as error:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from provd.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
-from provd.store.documents import column_text
+from provd.store.documents import get_column_text
 from provd.store.interface import COLLECTIONS, INDEXED
 from provd.store.sqlite import ownership, quarantine
 from provd.store.sqlite.file import check_file, identify, read_uri, take_lock, translate
@@ -266,7 +266,7 @@ def _examine_documents(
         if not isinstance(revision, int) or revision > last:
             findings.mismatches.append(f"{name}: its revision {revision} was never given out")
         for column, value in zip(columns, values, strict=True):
-            if value != column_text(document, column):
+            if value != get_column_text(document, column):
                 findings.mismatches.append(f"{name}: the column {column} is not as the document")
         if collection == "configs":
             listed = document.get("parent_ids")

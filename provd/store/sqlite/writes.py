@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from provd.errors import DuplicateId, RevisionConflict
-from provd.store.documents import column_text
+from provd.store.documents import get_column_text
 from provd.store.interface import INDEXED, Delete, Insert, Replace, Write
 from provd.store.sqlite import ownership
 
@@ -33,7 +33,7 @@ def apply_write(connection: sqlite3.Connection, operation: Write, text: str | No
         return revision
     document = operation.document
     columns = INDEXED[collection]
-    values = [column_text(document, column) for column in columns]
+    values = [get_column_text(document, column) for column in columns]
     held = {}
     if isinstance(operation, Insert):
         names = ", ".join(("id", "revision", *columns, "document"))

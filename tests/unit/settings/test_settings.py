@@ -26,7 +26,7 @@ from provd.settings import (
     rawconfig,
 )
 from provd.settings.layers import merge
-from provd.settings.schema import Key, schema_of
+from provd.settings.schema import Key, read_schema
 
 ROOT = Path(__file__).parents[3]
 TENANT = "11111111-2222-4333-8444-555555555555"
@@ -404,7 +404,7 @@ def test_allowed_value_is_read(place, path, written, read):
 )
 def test_every_kind_accepts_or_refuses_any_value_but_never_fails_otherwise(value):
     def walk(cls):
-        for entry in schema_of(cls).values():
+        for entry in read_schema(cls).values():
             if isinstance(entry, Key):
                 try:
                     kept = entry.kind.parse(value)

@@ -2,7 +2,7 @@ import pytest
 
 from provd.errors import InvalidDocument
 from provd.model.selectors import Query
-from provd.store.documents import column_text, encode, is_storable
+from provd.store.documents import encode, get_column_text, is_storable
 from provd.store.interface import Record
 from provd.store.planning import cut, page, plan
 
@@ -91,9 +91,9 @@ def test_documents_are_encoded_compactly_and_as_unicode():
 
 
 def test_only_texts_are_kept_in_columns():
-    assert column_text({"mac": "a"}, "mac") == "a"
-    assert column_text({"mac": 1}, "mac") is None
-    assert column_text({}, "mac") is None
+    assert get_column_text({"mac": "a"}, "mac") == "a"
+    assert get_column_text({"mac": 1}, "mac") is None
+    assert get_column_text({}, "mac") is None
 
 
 def test_lone_surrogates_cannot_be_stored():

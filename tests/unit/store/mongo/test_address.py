@@ -1,7 +1,7 @@
 import pytest
 
 from provd.errors import SettingsError
-from provd.store.mongo.address import host_text, parse_address, parse_host
+from provd.store.mongo.address import format_host, parse_address, parse_host
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_a_server_is_read_from_what_others_say_of_it(text, host):
 
 @pytest.mark.parametrize("text", ["db.example:27017", "[2001:db8::1]:27018"])
 def test_a_server_is_written_as_it_is_read(text):
-    assert host_text(parse_host(text)) == text
+    assert format_host(parse_host(text)) == text
 
 
 def test_an_address_names_its_servers_in_order():

@@ -31,7 +31,7 @@ import time
 from pathlib import Path
 
 from provd.errors import StoreError
-from provd.store import maintenance
+from provd.store.sqlite import maintenance
 
 ROOT = Path(__file__).parents[1]
 

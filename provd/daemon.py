@@ -64,6 +64,7 @@ from provd.manager.tenants import TenantRemoval, TenantSync
 from provd.manager.watchdog import StallWatchdog
 from provd.model.addresses import norm_mac
 from provd.model.rawconfig import check_base
+from provd.model.selectors import Query
 from provd.notify.ami import AmiNotifier, make_endpoint
 from provd.notify.interface import Phone
 from provd.notify.legacy import SyncService
@@ -80,7 +81,6 @@ from provd.store.interface import COLLECTIONS, Insert
 from provd.store.jsondb import read_documents, read_parameters
 from provd.store.measured import MeasuredStore
 from provd.store.memory import MemoryStore
-from provd.store.query import Query
 from provd.store.sqlite import SqliteStore
 from provd.tftp.front import TftpFront
 from provd.tftp.server import TftpServer

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from provd.admin.documents import every
 from provd.model.config import is_transient
-from provd.store.maintenance import Findings, examine
+from provd.store.sqlite.maintenance import Findings, examine
 
 if TYPE_CHECKING:
     from provd.admin.places import Place

@@ -20,8 +20,8 @@ from provd.admin.places import parse_place, place_of
 from provd.admin.report import Report
 from provd.errors import ProvdError, SettingsError
 from provd.settings import PROVD, WAZO, Settings, load
-from provd.store import maintenance
 from provd.store.interface import COLLECTIONS
+from provd.store.sqlite import maintenance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from provd.errors import DuplicateId, RevisionConflict, StoreUnavailable
+from provd.model.selectors import Query
 from provd.store.interface import Insert, Replace
-from provd.store.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from provd.model.selectors import Query
 from provd.store.interface import (
     IDENTITY_KEYS,
     INDEXED,
@@ -17,7 +18,6 @@ from provd.store.interface import (
     Record,
     Store,
 )
-from provd.store.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

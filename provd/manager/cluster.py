@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from provd.errors import ProvdError, StoreError, TooBusy
 from provd.manager.locks import KeyedLocks
-from provd.store.query import Query
+from provd.model.selectors import Query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable

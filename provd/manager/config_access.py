@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from provd.manager.manager import DeviceManager
     from provd.model.dhcpinfo import DhcpInfo
-    from provd.store.query import Query
+    from provd.model.selectors import Query
 
 logger = logging.getLogger(__name__)
 

@@ -65,8 +65,8 @@ from provd.model.identities import identities
 from provd.model.ids import check_id, first_free_number, new_id
 from provd.model.operations import PROGRESS, Operation
 from provd.model.rawconfig import add_defaults, validate_merged
+from provd.model.selectors import Query
 from provd.store.interface import Delete, Insert, Record, Replace, Write
-from provd.store.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import (

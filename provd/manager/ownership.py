@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from provd.errors import IdentityTaken
 from provd.model.config import is_transient
 from provd.model.identities import identities, is_unclaimed, may_be_one_phone
+from provd.model.selectors import Query
 from provd.store.interface import Delete
-from provd.store.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -17,7 +17,7 @@ from provd.errors import (
 )
 from provd.manager.manager import Change
 from provd.model.config import owner_of
-from provd.store.query import Query
+from provd.model.selectors import Query
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection

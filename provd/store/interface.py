@@ -19,7 +19,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from provd.store.query import Query
+    from provd.model.selectors import Query
 
 Collection = Literal["devices", "configs"]
 COLLECTIONS: tuple[Collection, ...] = ("devices", "configs")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from provd.model.selectors import Query
     from provd.store.interface import Collection, Duplicate, Identity, Record, Store, Write
-    from provd.store.query import Query
 
     Observe = Callable[[float], None]
 

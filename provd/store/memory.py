@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from provd.errors import DuplicateId, IdentityTaken, RevisionConflict
 from provd.model.identities import elect, identities, is_unclaimed
+from provd.model.selectors import compile_selector
 from provd.store.interface import (
     IDENTITY_KEYS,
     Collection,
@@ -18,12 +19,12 @@ from provd.store.interface import (
     Replace,
     Write,
 )
-from provd.store.query import compile_selector, sort_value
+from provd.store.planning import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from provd.store.query import Query
+    from provd.model.selectors import Query
 
 
 class MemoryStore:
@@ -188,21 +189,3 @@ def identity(document: Mapping[str, Any]) -> Identity:
         value if isinstance(value := document.get(key), str) else None for key in IDENTITY_KEYS
     )
     return document["id"], mac, ip, sn, uuid
-
-
-def page(records: list[Record], query: Query) -> list[Record]:
-    """Return `records` sorted, skipped and limited as `query` says."""
-    if query.sort is not None:
-        key, direction = query.sort
-        records.sort(key=lambda r: sort_value(r.document, key), reverse=direction < 0)
-    return cut(records, query)
-
-
-def cut(records: list[Record], query: Query) -> list[Record]:
-    """Return the part of `records` that skip and limit leave; a negative limit leaves nothing."""
-    start = max(query.skip, 0)
-    if not query.limit:
-        return records[start:]
-    if query.limit < 0:
-        return []
-    return records[start : start + query.limit]

@@ -18,9 +18,8 @@ from provd.errors import (
     StoreUnavailable,
 )
 from provd.model.selectors import Query
-from provd.store import mongo as mongo_module
 from provd.store.interface import Changed, Delete, Insert, Replace
-from provd.store.mongo import MongoStore
+from provd.store.mongo import MongoStore, changes
 from tests.mongo_server import Authority, MongoServer, free_port, mongo_database, mongo_server
 
 __all__ = ["mongo_database", "mongo_server"]
@@ -538,24 +537,28 @@ class Swallowed(MongoStore):
     proxy = None
     swallowed = 0
 
-    async def _update_one(self, operation, statement):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.really, self._writer.update_one = self._writer.update_one, self.update_one
+
+    async def update_one(self, operation, statement):
         if self.proxy is not None:
             self.proxy.swallows = True
             self.swallowed += 1
-        return await super()._update_one(operation, statement)
+        return await self.really(operation, statement)
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_transaction_whose_commit_was_lost_is_done_once(proxy, mongo_database):
     async with Opened(proxy.uri(), mongo_database) as store:
-        run = store._cluster.run
+        run = store._database.run
 
         async def lossy(body, **options):
             if "commitTransaction" in body:
                 proxy.swallows = True
             return await run(body, **options)
 
-        store._cluster.run = lossy
+        store._database.run = lossy
         first, _ = await store.write([Insert("devices", device(n)) for n in (1, 2)])
         assert not proxy.swallows
         assert (await store.get("devices", "d1")).revision == first
@@ -676,10 +679,14 @@ class Held(MongoStore):
 
     gate = None
 
-    async def _update_one(self, operation, statement):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.really, self._writer.update_one = self._writer.update_one, self.update_one
+
+    async def update_one(self, operation, statement):
         if self.gate is not None:
             await self.gate
-        return await super()._update_one(operation, statement)
+        return await self.really(operation, statement)
 
 
 @pytest_twisted.ensureDeferred
@@ -725,30 +732,31 @@ async def test_numbers_of_writes_that_failed_or_were_written_over_are_not_waited
     assert await store.changes() == [Changed("devices", "d1", three)]
     await sleep(0.05)
     await store.changes()
-    assert store._gaps == {}
+    assert store._follower._gaps == {}
 
 
 @pytest_twisted.ensureDeferred
 async def test_a_number_that_never_comes_is_given_up(store, other):
     await store.changes()
-    number = await other._take(1)
+    number = await other._numbers.reserve(1)
     await store.changes()
-    assert list(store._gaps) == [number]
-    store._gaps[number] -= 61
+    assert list(store._follower._gaps) == [number]
+    store._follower._gaps[number] -= 61
     assert await store.changes() == []
-    assert store._gaps == {}
+    assert store._follower._gaps == {}
 
 
 @pytest_twisted.ensureDeferred
 async def test_too_many_changes_or_a_long_absence_put_everything_in_doubt(
     store, other, monkeypatch
 ):
-    monkeypatch.setattr(mongo_module, "_MOST_CHANGES", 5)
+    monkeypatch.setattr(changes, "_MOST_CHANGES", 5)
     await store.changes()
     await other.write([Insert("devices", device(n)) for n in range(7)])
     assert await store.changes() is None
     assert await store.changes() == []
-    store._followed = tuple(each - 24 * 3600 for each in store._followed)
+    follower = store._follower
+    follower._followed = tuple(each - 24 * 3600 for each in follower._followed)
     assert await store.changes() is None
     (revision,) = await other.write([Insert("devices", device(9))])
     assert await store.changes() == [Changed("devices", "d9", revision)]
@@ -769,14 +777,14 @@ async def test_a_counter_that_went_back_puts_everything_in_doubt(
 async def test_who_asks_while_a_query_runs_shares_the_next(store, other):
     await store.changes()
     rounds = 0
-    follow = store._follow
+    follow = store._follower._follow
 
     async def counted():
         nonlocal rounds
         rounds += 1
         return await follow()
 
-    store._follow = counted
+    store._follower._follow = counted
     first = start(store.changes())
     (revision,) = await other.write([Insert("devices", device(1))])
     await first
@@ -826,7 +834,7 @@ async def write_at_random(store, history, rng, count):
                     write += [Insert("devices", fresh)]
                 case 2:
                     name = f"p{rng.randrange(3)}"
-                    before = await store._take(1)
+                    before = await store._numbers.reserve(1)
                     await store.set_parameter(name, rng.random())
                     history.note(("parameters", name), before)
                     continue
@@ -925,11 +933,15 @@ class Overtaken(MongoStore):
 
     rival = None
 
-    async def _write_one(self, operation):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.really, self._writer.write_one = self._writer.write_one, self.write_one
+
+    async def write_one(self, operation):
         if operation.id == "d3" and self.rival is not None:
             rival, self.rival = self.rival, None
             await rival
-        await super()._write_one(operation)
+        await self.really(operation)
 
 
 @pytest_twisted.ensureDeferred

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provd.manager.cache import DocumentCache
+from provd.model.selectors import Query
 from provd.store.interface import Delete, Insert, Record, Replace
-from provd.store.query import Query
 from tests.unit.manager.core import SlowStore, later, result
 
 

@@ -10,11 +10,25 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provd import settings as settings_module
 from provd.errors import SettingsError
-from provd.settings import PROVD, WAZO, base_raw_config, default_route_address, keys, load, main
+from provd.settings import (
+    PROVD,
+    WAZO,
+    Defaults,
+    Settings,
+    base_raw_config,
+    default_route_address,
+    files,
+    keys,
+    load,
+    loading,
+    main,
+    rawconfig,
+)
+from provd.settings.layers import merge
+from provd.settings.schema import Key, read_schema
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TENANT = "11111111-2222-4333-8444-555555555555"
 OTHER_TENANT = "66666666-7777-4888-9999-aaaaaaaaaaaa"
 
@@ -146,11 +160,11 @@ def test_merge_keeps_all_of_the_higher_source_and_of_the_lower_what_it_does_not_
             else:
                 assert value == (high[name] if name in high else low[name])
 
-    check(settings_module._merge(low, high), low, high)
+    check(merge(low, high), low, high)
 
 
 def test_missing_default_main_file_is_told_on_stderr_and_starts(tmp_path, capsys):
-    defaults = settings_module.Defaults(
+    defaults = Defaults(
         "test",
         {
             "config_file": str(tmp_path / "none.yml"),
@@ -259,7 +273,7 @@ def test_exec_replaces_one_value_and_drops_stderr(place, capfd):
 )
 def test_failing_exec_in_conf_d_never_stops_the_start(place, monkeypatch, body, reason):
     if "sleep" in body:
-        monkeypatch.setattr(settings_module, "_EXEC_TIMEOUT", 0.1)
+        monkeypatch.setattr(files, "_EXEC_TIMEOUT", 0.1)
     bad = place.write_extra("50-network.yml", f"!exec\ncommand: {script(place, body)}\n")
     (warning,) = unguessed(place.load().warnings)
     assert warning.startswith(f"{bad}: line 1, column 1: !exec ")
@@ -390,8 +404,8 @@ def test_allowed_value_is_read(place, path, written, read):
 )
 def test_every_kind_accepts_or_refuses_any_value_but_never_fails_otherwise(value):
     def walk(cls):
-        for entry in settings_module._schema(cls).values():
-            if isinstance(entry, settings_module._Key):
+        for entry in read_schema(cls).values():
+            if isinstance(entry, Key):
                 try:
                     kept = entry.kind.parse(value)
                 except (TypeError, ValueError):
@@ -400,7 +414,7 @@ def test_every_kind_accepts_or_refuses_any_value_but_never_fails_otherwise(value
             elif entry is not None:
                 walk(entry)
 
-    walk(settings_module.Settings)
+    walk(Settings)
 
 
 @pytest.mark.parametrize(
@@ -576,7 +590,7 @@ def test_plugin_server_defaults_to_the_installed_repository(place, tmp_path, mon
 
 def test_plugin_server_is_null_when_no_repository_came_with_provd(place, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    monkeypatch.setattr(settings_module, "__file__", str(tmp_path / "provd" / "settings.py"))
+    monkeypatch.setattr(loading, "__file__", str(tmp_path / "provd" / "settings" / "loading.py"))
     assert place.load().general.plugin_server is None
 
 
@@ -690,7 +704,7 @@ def test_address_without_any_route_is_the_loopback(monkeypatch):
         def connect(self, address):
             raise OSError(101, "Network is unreachable")
 
-    monkeypatch.setattr(settings_module.socket, "socket", Unreachable)
+    monkeypatch.setattr(rawconfig.socket, "socket", Unreachable)
     assert default_route_address() == "127.0.0.1"
 
 

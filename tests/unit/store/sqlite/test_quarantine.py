@@ -11,8 +11,8 @@ from twisted.internet import defer, reactor
 from provd.errors import StoreUnavailable
 from provd.model.selectors import Query
 from provd.store.interface import Insert, Replace
-from provd.store.quarantine import fault_of
 from provd.store.sqlite import SqliteStore
+from provd.store.sqlite.quarantine import fault_of
 
 DAMAGE = {
     "not JSON": (b'{"id": "d2", "mac', "not JSON"),

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from provd.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
-from provd.store import ownership, quarantine
+from provd.store.documents import get_column_text
 from provd.store.interface import COLLECTIONS, INDEXED
-from provd.store.sqlite import SqliteStore, identify, read_uri, take_lock, translate
+from provd.store.sqlite import ownership, quarantine
+from provd.store.sqlite.file import check_file, identify, read_uri, take_lock, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def _check_is_ours(path: str) -> None:
         os.stat(path)
     except OSError as error:
         raise StoreUnavailable(f"{path}: {error.strerror}") from error
-    SqliteStore.check_file(path)
+    check_file(path)
 
 
 def _sync(path: str) -> None:
@@ -163,7 +164,7 @@ def _set_aside(path: str) -> str | None:
         return None
     # Put the log into the file, so that one file holds everything.
     with contextlib.suppress(sqlite3.Error, StoreError):
-        SqliteStore.check_file(path)
+        check_file(path)
         with contextlib.closing(sqlite3.connect(path, timeout=5)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     base = f"{path}.before-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}"
@@ -265,8 +266,7 @@ def _examine_documents(
         if not isinstance(revision, int) or revision > last:
             findings.mismatches.append(f"{name}: its revision {revision} was never given out")
         for column, value in zip(columns, values, strict=True):
-            wanted = document.get(column)
-            if value != (wanted if isinstance(wanted, str) else None):
+            if value != get_column_text(document, column):
                 findings.mismatches.append(f"{name}: the column {column} is not as the document")
         if collection == "configs":
             listed = document.get("parent_ids")

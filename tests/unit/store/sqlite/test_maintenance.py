@@ -11,9 +11,8 @@ from twisted.internet import reactor
 
 from provd.errors import StoreCorrupt, StoreError, StoreUnavailable
 from provd.model.selectors import Query
-from provd.store import maintenance
 from provd.store.interface import Delete, Insert
-from provd.store.sqlite import SqliteStore
+from provd.store.sqlite import SqliteStore, maintenance
 
 
 def device(number, **more):

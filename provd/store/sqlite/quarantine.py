@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from provd.model.documents import shown
-from provd.store import ownership
+from provd.store.sqlite import ownership
 
 if TYPE_CHECKING:
     import sqlite3
@@ -31,6 +31,10 @@ _COLUMNS = {
     "configs": ("rowid", "id", "document", "revision"),
     "parameters": ("name", "name", "value", "NULL"),
 }
+
+
+class FaultyRecord(Exception):
+    """A read met a record that cannot be used."""
 
 
 @attrs.frozen(slots=True)

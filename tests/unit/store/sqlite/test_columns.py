@@ -6,8 +6,8 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
+from provd.model.selectors import Query
 from provd.store.interface import Insert
-from provd.store.query import Query
 from provd.store.sqlite import SqliteStore
 
 

@@ -100,10 +100,10 @@ def test_a_sorted_page_reads_only_its_own_documents(tmp_path, monkeypatch, sort)
             await store.write(
                 [Insert("devices", {"id": f"{n:04}", "mac": f"{n:04}"}) for n in range(1000)]
             )
-            from provd.store import sqlite
+            from provd.store.sqlite import store as module
 
-            real = sqlite._record
-            monkeypatch.setattr(sqlite, "_record", lambda row: read.append(row) or real(row))
+            real = module.make_record
+            monkeypatch.setattr(module, "make_record", lambda row: read.append(row) or real(row))
             return await store.find("devices", Query(sort=sort, limit=10, skip=5))
         finally:
             await store.close()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provd.errors import InvalidSelector
-from provd.store.query import Query, apply, compile_selector, equality_keys, project, sort_value
+from provd.model.selectors import Query, apply, compile_selector, equality_keys, project, sort_value
 
 TABLE = [
     ({"a": 1}, {"a": 1}, True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from provd.plugin.api import Account
 
 PATH = "jitsi"
+_PLAIN = re.compile(r"[A-Za-z0-9_.@*+/-]+")
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 _ESCAPES |= {char: f"\\{char}" for char in ":=#!"}
 
@@ -35,7 +37,10 @@ def escape(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    text = "".join(_ESCAPES.get(char) or _numbered(char) for char in str(value))
+    text = str(value)
+    if _PLAIN.fullmatch(text):
+        return text
+    text = "".join(_ESCAPES.get(char) or _numbered(char) for char in text)
     return f"\\{text}" if text.startswith(" ") else text
 
 

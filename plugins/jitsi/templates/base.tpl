@@ -2,10 +2,9 @@
    {% extends "base.tpl" %}{% block custom %}...{% endblock %} #}
 {% block accounts %}
 {% for number, properties in accounts.items() %}
-{% set prefix = "net.java.sip.communicator.impl.protocol.sip.acc%d"|format(number) %}
-{{ prefix }}=acc{{ number }}
+net.java.sip.communicator.impl.protocol.sip.acc{{ number }}=acc{{ number }}
 {% for name, value in properties.items() %}
-{{ prefix }}.{{ name }}={{ value }}
+net.java.sip.communicator.impl.protocol.sip.acc{{ number }}.{{ name }}={{ value }}
 {% endfor %}
 {% endfor %}
 {% endblock %}

@@ -649,6 +649,14 @@ _HTEK_COMMON = {
     "UC924E": "cfg0112.xml",
     "UC926": "cfg0010.xml",
     "UC926E": "cfg0110.xml",
+    "UC802": "cfg0007.xml",
+    "UC803": "cfg0006.xml",
+    "UC804": "cfg0005.xml",
+    "UC804G": "cfg0052.xml",
+    "UC806": "cfg0004.xml",
+    "UC806G": "cfg0042.xml",
+    "UC840": "cfg0003.xml",
+    "UC860": "cfg0002.xml",
 }
 
 _HTEK = Vendor(
@@ -659,12 +667,32 @@ _HTEK = Vendor(
             {
                 "UC802T, UC803T, UC804T, UC806T, UC840P, UC842, UC860P, UC862": "2.0.4.4.58",
                 "UC912E, UC924E, UC926E": "2.0.4.4.58",
+                # Their own versions are not known.
+                "UC802, UC803, UC804, UC804G, UC806, UC806G, UC840, UC860": "2.0.4.4.58",
+                "UC921, UC924U, UC926U": "2.0.4.4.58",
                 "UC902, UC903, UC912, UC912G, UC923, UC924, UC926": "2.0.4.4.58 2.0.4.6.41",
             },
             "Htek {model} {version} {mac_colons}",
             (*_optional("{common}"), *_required("cfg{mac}.xml")),
             ("00:1f:c1",),
             common=lambda model: _HTEK_COMMON.get(model, ""),
+        ),
+    ),
+)
+
+# The twin of Htek; what its User-Agent says after the first word, and its versions, are Htek's.
+_SANGOMA = Vendor(
+    "sangoma",
+    "Sangoma",
+    (
+        Series(
+            {
+                "S205, S206, S300, S305, S400, S405, S406": "2.0.4.57",
+                "S500, S505, S700, S705": "2.0.4.57",
+            },
+            "Sangoma {model} {version} {mac_colons}",
+            _required("cfg{mac}.xml"),
+            ("00:50:58",),
         ),
     ),
 )
@@ -910,6 +938,7 @@ VENDORS: tuple[Vendor, ...] = (
     _PANASONIC,
     _PATTON,
     _POLYCOM,
+    _SANGOMA,
     _SNOM,
     _TECHNICOLOR,
     _YEALINK,

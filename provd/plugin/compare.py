@@ -37,6 +37,7 @@ _MODEL = re.compile(r"([^,]+), ([^,]+), ([^,]+)")
 _ASSIGNMENT = re.compile(r"\s*([^\s=:#;<][^=:]*?)\s*[=:]\s?(.*)")
 _ELEMENT = re.compile(r"<([\w.:-]+)((?:\s[^<>]*)?)>([^<>]*)</\1>")
 _ATTRIBUTE = re.compile(r"""([\w.:-]+)="([^"]*)\"""")
+_SET = re.compile(r'SET\s+(\S+)\s+"?(.*?)"?\s*')
 _SECTION = re.compile(r"\s*\[([^\]]+)\]\s*")
 _NAMING = ("idx", "name", "id", "index", "key", "priority")
 """Attributes that tell elements of one name from each other."""
@@ -165,6 +166,8 @@ def read_settings(content: bytes) -> dict[str, str]:
     for line in text.splitlines():
         if match := _SECTION.fullmatch(line):
             section = f"[{match[1]}]"
+        elif match := _SET.fullmatch(line):
+            settings[section + match[1]] = match[2]
         elif match := _ASSIGNMENT.fullmatch(line):
             settings[section + match[1]] = match[2].strip().strip('"')
         elif line.strip() and not line.lstrip().startswith(("#", ";", "!")):

@@ -261,11 +261,17 @@ _ALCATEL = Vendor(
     "Alcatel",
     (
         Series(
-            {"8028s-GE": "1.51.52.2204", "M3, M5, M7": "2.11.01.1604"},
+            {
+                "8028s-GE": "1.51.52.2204",
+                "M3, M5, M7": "2.11.01.1604",
+                # No firmware of theirs is known: that of the same kind.
+                "8008, 8018, 8058s, 8068s, 8078s, 8088": "1.51.52.2204",
+                "H2, H3, H6, M8": "2.11.01.1604",
+            },
             "ALE {reported} {version} {mac}",
             (*_optional("config.{model}.xml"), *_required("config.{mac}.xml")),
             ("48:7a:55", "3c:28:a6"),
-            reported=lambda model: f"{model}-CE" if model.startswith("M") else model,
+            reported=lambda model: f"{model}-CE" if model in {"M3", "M5", "M7"} else model,
         ),
         Series(
             {"4008, 4018": "2.00.81 2.01.10", "4028, 4038, 4068": "2.01.20"},

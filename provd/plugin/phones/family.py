@@ -239,14 +239,13 @@ class Family:
         return info
 
     def files_for(self, files: tuple[ServedFile, ...], model: Model | None) -> list[ServedFile]:
-        """Return those of `files` that a model gets.
-
-        Nobody knows the kind of a model that is none of the family: it gets those of the first.
-        """
+        """Return those of `files` that a model gets; all where nobody knows its kind."""
         kind = None if model is None else model.fact("kind")
-        if kind is None:
-            kind = next((file.kind for file in self.files if file.kind), None)
-        return [file for file in files if file.kind in {None, kind}]
+        return [file for file in files if kind is None or file.kind in {None, kind}]
+
+    def kinds(self) -> list[str]:
+        """Return the kinds of models that have files of their own, the first one first."""
+        return list(dict.fromkeys(file.kind for file in self.files if file.kind))
 
     def vendor_of(self, model: Model) -> str:
         """Return the vendor of a model: some families know two brands."""

@@ -10,6 +10,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import attrs
+
 from provd.errors import InvalidDocument, RawConfigError
 from provd.model.addresses import format_mac
 from provd.model.requests import DeviceSupport
@@ -220,8 +222,24 @@ class FamilyPlugin(VendorPlugin):
         """Return the files of a phone, one for each of `files` that has a template."""
         if self.needs_http:
             _ = phone.base_url
+        for number, one in enumerate(self._by_kind(phone)):
+            files = self.family.files_for(self.family.files, one.model)
+            yield from self._files_of(one, [file for file in files if file.kind or not number])
+
+    def _by_kind(self, phone: Phone) -> Iterator[Phone]:
+        """Yield the phone; one of each kind where only its file can tell what it is."""
+        kinds = self.family.kinds()
+        if not kinds or phone.model.fact("kind") is not None:
+            yield phone
+            return
+        for kind in kinds:
+            models = self.family.models.values()
+            facts = next((one.facts for one in models if one.fact("kind") == kind), {"kind": kind})
+            yield attrs.evolve(phone, model=attrs.evolve(phone.model, facts=facts), memo={})
+
+    def _files_of(self, phone: Phone, files: Iterable[ServedFile]) -> Iterator[RenderedFile]:
         context = {**self.neutral_context(phone), **self.context(phone)}
-        for number, file in enumerate(self.family.files_for(self.family.files, phone.model)):
+        for number, file in enumerate(files):
             if file.optional and file_name(file.name, phone.device) is None:
                 continue
             name = self.name_of(file, phone.device)

@@ -136,16 +136,19 @@ def test_files_of_a_kind_are_for_the_models_of_that_kind(make):
     text = acme.FAMILY.replace("sensitive = true\n", 'sensitive = true\nkind = "desk"\n')
     text = text.replace('name = "{MAC}-{sn}.xml"', 'kind = "dect"\nname = "{MAC}.xml"')
     text = text.replace('name = "acme-{model}.cfg"', 'kind = "dect"\nname = "acme-{model}.cfg"')
+    text = text.replace("colour = true", 'colour = true, kind = "desk"')
+    text = text.replace("switchboard = true", 'switchboard = true, facts = { kind = "desk" }')
     plugin = make(text.replace("multicell = true", 'multicell = true, kind = "dect"'))
-    for model, name in (
-        ("P1", "001122334455.cfg"),
-        ("D1", "001122334455.xml"),
-        ("Q7", "001122334455.cfg"),
+    for model, names in (
+        ("P1", ["001122334455.cfg"]),
+        ("D1", ["001122334455.xml"]),
+        ("Q7", ["001122334455.cfg", "001122334455.xml"]),  # its kind is not known
+        (None, ["001122334455.cfg", "001122334455.xml"]),
     ):
         device = {**DEVICE, "model": model}
-        assert list(rendered(plugin, device)) == [name]
-        assert list(plugin.file_names(device)) == [name]
-        assert plugin.get_remote_state_trigger_filename(device) == name
+        assert list(rendered(plugin, device)) == names
+        assert list(plugin.file_names(device)) == names
+        assert plugin.get_remote_state_trigger_filename(device) == names[0]
     assert [file.name for file in plugin.render_common({})] == ["acme-D1.cfg"]
     assert plugin.is_sensitive_filename("001122334455.cfg")
 

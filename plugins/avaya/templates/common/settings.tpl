@@ -1,0 +1,2 @@
+{% include "common/mode.tpl" %}
+GET $MACADDR.cfg

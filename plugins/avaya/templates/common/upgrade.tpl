@@ -1,0 +1,1 @@
+GET 46xxsettings.txt

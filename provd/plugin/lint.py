@@ -25,6 +25,7 @@ from provd.plugin.archive import PLUGIN_INFO
 from provd.plugin.filters import build_filter
 from provd.plugin.firmware import FetchfwPluginHelper
 from provd.plugin.host import LoadedPlugin, PluginHost, is_below
+from provd.plugin.phones.family import MODEL_TYPES
 from provd.plugin.pkgdefs import read_packages
 from provd.plugin.sandbox import (
     BASE_RAW_CONFIG,
@@ -45,17 +46,6 @@ _PASSWORD = "p4ss-of-line"  # noqa: S105 - looked for in files that everybody ma
 _ANY = "*"
 _MODEL = re.compile(r"([^,]+), ([^,]+), ([^,]+)")
 _DESCRIPTION = re.compile(r"description_[a-z]{2,3}(_[A-Z]{2})?")
-_TYPES = (
-    "ata",
-    "conference",
-    "dect",
-    "deskphone",
-    "doorphone",
-    "gateway",
-    "generic",
-    "softphone",
-    "wifidect",
-)
 _CAPABILITIES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(
         ("lines", "sip.lines", "function_keys", "expansion_modules"),
@@ -65,7 +55,7 @@ _CAPABILITIES: dict[str, tuple[Callable[[Any], bool], str]] = {
         ("high_availability", "switchboard", "multicell"),
         (lambda value: isinstance(value, bool), "true or false"),
     ),
-    "type": (lambda value: value in _TYPES, " or ".join(_TYPES)),
+    "type": (lambda value: value in MODEL_TYPES, " or ".join(MODEL_TYPES)),
     "protocol": (lambda value: value in {"sip", "sccp"}, "sip or sccp"),
 }
 

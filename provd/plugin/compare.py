@@ -130,7 +130,12 @@ def raw_configs(keys: int) -> dict[str, Document]:
             "sip_lines": plain,
             "exten_pickup_call": "*8",
             "funckeys": {
-                str(n): {"type": kinds[n % 3], "value": str(2000 + n), "label": f"Key {n}", "line": 1}
+                str(n): {
+                    "type": kinds[n % 3],
+                    "value": str(2000 + n),
+                    "label": f"Key {n}",
+                    "line": 1,
+                }
                 for n in range(2, keys + 1)
             },
         },

@@ -3,6 +3,7 @@
 Names of files and User-Agents are templates; `provd.simphone.phone.Phone` fills in
 
 - `{mac}` 001565123456, `{MAC}` the same in capitals, `{mac_colons}` 00:15:65:12:34:56,
+  `{MAC_colons}` the same in capitals,
   `{MAC_dashes}` 00-15-65-12-34-56, `{mac_underscores}` 00_15_65_12_34_56;
 - `{model}`, `{version}`, `{platform}` (the first number of the version), `{serial}` and `{uuid}`
   (both made from the MAC);
@@ -930,13 +931,70 @@ _ZENITEL = Vendor(
     ),
 )
 
+_AKUVOX = Vendor(
+    "akuvox",
+    "Akuvox",
+    (
+        Series(
+            # Which firmware they run is not known.
+            {"SPR50P": "50.0.6.30", "SPR63G, WP410, WP480": "63.0.1.1"},
+            "Akuvox {reported} {version} {mac}",
+            _required("{mac}.cfg"),
+            ("0c:11:05", "9c:75:14"),
+            reported=lambda model: model.replace("SPR", "SP-R"),
+        ),
+    ),
+)
+
+_ALGO = Vendor(
+    "algo",
+    "Algo",
+    (
+        Series(
+            {"8103, 8180, 8186, 8188, 8189, 8196, 8301": "5.5"},
+            None,
+            _required("algom{MAC}.conf"),
+            ("00:22:ee",),
+        ),
+    ),
+)
+
+_FLYINGVOICE = Vendor(
+    "flyingvoice",
+    "FlyingVoice",
+    (
+        Series(
+            {"FIP13G": "0.6.24"},
+            "Flyingvoice {model} V{version} {MAC_colons}",
+            (*_optional("y000000000000.cfg"), *_required("{mac}.cfg")),
+            ("00:21:f2",),
+        ),
+    ),
+)
+
+_VTECH = Vendor(
+    "vtech",
+    "VTech",
+    (
+        Series(
+            {"VCS754": "1.1.1.1"},
+            "Vtech Vesa {model} {version}-0",
+            (*_optional("{model}.cfg"), *_required("{model}_{MAC}.cfg")),
+            ("00:11:a0",),
+        ),
+    ),
+)
+
 VENDORS: tuple[Vendor, ...] = (
     _AASTRA,
+    _AKUVOX,
     _ALCATEL,
+    _ALGO,
     _AVAYA,
     _CISCO,
     _DIGIUM,
     _FANVIL,
+    _FLYINGVOICE,
     _GIGASET,
     _GRANDSTREAM,
     _HTEK,
@@ -947,6 +1005,7 @@ VENDORS: tuple[Vendor, ...] = (
     _SANGOMA,
     _SNOM,
     _TECHNICOLOR,
+    _VTECH,
     _YEALINK,
     _ZENITEL,
 )

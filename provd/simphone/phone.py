@@ -103,6 +103,7 @@ class Phone:
             "mac": mac,
             "MAC": mac.upper(),
             "mac_colons": self.mac,
+            "MAC_colons": self.mac.upper(),
             "MAC_dashes": self.mac.upper().replace(":", "-"),
             "mac_underscores": self.mac.replace(":", "_"),
             "model": name,

@@ -352,3 +352,13 @@ def test_a_wrong_mac_is_wrong_usage(acme, capsys):
         author.main(["try", str(acme), "--model", "A1", "--mac", "x"])
     assert caught.value.code == 2
     assert "'x' is no MAC address" in capsys.readouterr().err
+
+
+def test_lint_knows_every_type_of_phone_that_families_may_have():
+    from provd.plugin import lint as module
+    from provd.plugin.phones.family import MODEL_TYPES
+
+    is_valid, _ = module._CAPABILITIES["type"]
+    assert "pager" in MODEL_TYPES
+    assert all(is_valid(one) for one in MODEL_TYPES)
+    assert not is_valid("toaster")

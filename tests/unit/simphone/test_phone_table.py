@@ -33,6 +33,7 @@ cisco | 7832 | 11.0.1 | 00:56:2b:04:36:15 | Cisco-CP-7832-3PCC/11.0.1 (00562b043
 fanvil | X4 | 2.10.2.6887 | 0c:38:3e:07:e1:6c | Fanvil X4 2.10.2.6887 0c383e07e16c
 fanvil | X6U-Pro | 0.0.10 | 0c:38:3e:2c:d7:82 | Fanvil X6U Pro 0.0.10 0c383e2cd782
 fanvil | H2U-V2 | 2.12.0 | 0c:38:3e:32:34:2e | Fanvil H2U-V2 2.12.0 0c383e32342e
+flyingvoice | FIP13G | 0.6.24 | 00:21:f2:22:ae:f1 | Flyingvoice FIP13G V0.6.24 00:21:F2:22:AE:F1
 gigaset | N510 IP PRO | 42.245 | 7c:2f:80:4d:f9:a9 | N510 IP PRO/42.245.00.000.000;7C2F804DF9A9
 gigaset | N720 DM PRO | 70.089 | 7c:2f:80:ca:21:e4 | Gigaset N720 DM PRO/70.089.00.000.000;7C2F80CA21E4
 grandstream | GXP1405 | 1.0.4.23 | 00:0b:82:40:d5:5c | Grandstream Model HW GXP1405 SW 1.0.4.23 DevId 000b8240d55c

@@ -904,12 +904,15 @@ _TECHNICOLOR = Vendor(
     (
         Series(
             {
-                "ST2022": "3.54 4.68 4.78",
+                "ST2022": "3.54 4.68 4.78.1",
                 "ST2030": "2.72 2.74",
                 "TB30": "1.72.0 1.74.0",
             },
             "{reported} fw{version} {MAC_dashes}",
-            (*_optional("{model}S.inf"), *_required("{model}S_{MAC}.txt")),
+            (
+                *_optional("{model}S.inf", "telconf-{version}-1.txt", "comconf-{version}-1.txt"),
+                *_required("{model}S_{MAC}.txt"),
+            ),
             ("00:14:7f", "00:18:f6", "00:1f:9f"),
             reported=lambda model: _TECHNICOLOR_WORDS[model],
         ),

@@ -821,7 +821,10 @@ _ZENITEL = Vendor(
         Series(
             {"IP station": "01.11.3.2"},
             None,
-            (*_optional("ipst_config.cfg"), *_required("ipst_config_{mac_underscores}.cfg")),
+            (
+                *_optional("tftp_test.txt", "ipst_config.cfg"),
+                *_required("ipst_config_{mac_underscores}.cfg"),
+            ),
             ("00:13:cb",),
             ("tftp",),
         ),

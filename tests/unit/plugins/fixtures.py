@@ -1,6 +1,7 @@
 """Fixtures for tests of vendor plugins, here and in `plugins/<family>/tests`."""
 
 import os
+import shutil
 
 import pytest
 
@@ -38,5 +39,5 @@ def load_plugin(built_plugins):
         host.close()
     for plugin_id in os.listdir(built_plugins):
         tftpboot = os.path.join(built_plugins, plugin_id, "var", "tftpboot")
-        for name in os.listdir(tftpboot):
-            os.unlink(os.path.join(tftpboot, name))
+        shutil.rmtree(tftpboot)
+        os.mkdir(tftpboot)

@@ -96,7 +96,7 @@ def test_rendered_files_are_those_expected(case, update_golden):
     if update_golden:
         write_expected(case.expected, files)
     expected = {}
-    for name in os.listdir(case.expected):
+    for name in names_below(case.expected):
         with open(os.path.join(case.expected, name), "rb") as stream:
             expected[name] = stream.read()
     assert sorted(files) == sorted(expected)
@@ -105,12 +105,22 @@ def test_rendered_files_are_those_expected(case, update_golden):
         assert content == expected[name], name
 
 
+def names_below(directory):
+    """Return the names of the files in a directory and below it, as phones ask for them."""
+    return {
+        os.path.relpath(os.path.join(root, name), directory)
+        for root, _, names in os.walk(directory)
+        for name in names
+    }
+
+
 def write_expected(directory, files):
-    os.makedirs(directory, exist_ok=True)
-    for name in set(os.listdir(directory)) - files.keys():
+    for name in names_below(directory) - files.keys():
         os.unlink(os.path.join(directory, name))
     for name, content in files.items():
-        with open(os.path.join(directory, name), "wb") as stream:
+        path = os.path.join(directory, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as stream:
             stream.write(content)
 
 

@@ -636,7 +636,13 @@ _PANASONIC = Vendor(
     "Panasonic",
     (
         Series(
-            {"KX-UT113, KX-UT123, KX-UT133, KX-UT136": "01.133", "KX-UT670": "01.022"},
+            {
+                "KX-UT113, KX-UT123, KX-UT133, KX-UT136": "01.133",
+                "KX-UT670": "01.022",
+                # The firmware of these is not known.
+                "KX-UT248, KX-TGP500, KX-TGP550, KX-TGP600": "01.000",
+                "KX-HDV100, KX-HDV130, KX-HDV230, KX-HDV330, KX-HDV340, KX-HDV430": "01.000",
+            },
             "Panasonic_{model}/{version} ({mac})",
             (*_optional("{model}.cfg"), *_required("Panasonic/Config{MAC}.cfg")),
             ("00:80:f0", "08:00:23", "bc:c3:42"),

@@ -724,7 +724,13 @@ _PANASONIC = Vendor(
     "Panasonic",
     (
         Series(
-            {"KX-UT113, KX-UT123, KX-UT133, KX-UT136": "01.133", "KX-UT670": "01.022"},
+            {
+                "KX-UT113, KX-UT123, KX-UT133, KX-UT136": "01.133",
+                "KX-UT670": "01.022",
+                # The firmware of these is not known.
+                "KX-UT248, KX-TGP500, KX-TGP550, KX-TGP600": "01.000",
+                "KX-HDV100, KX-HDV130, KX-HDV230, KX-HDV330, KX-HDV340, KX-HDV430": "01.000",
+            },
             "Panasonic_{model}/{version} ({mac})",
             (*_optional("{model}.cfg"), *_required("Panasonic/Config{MAC}.cfg")),
             ("00:80:f0", "08:00:23", "bc:c3:42"),
@@ -927,7 +933,10 @@ _ZENITEL = Vendor(
         Series(
             {"IP station": "01.11.3.2"},
             None,
-            (*_optional("ipst_config.cfg"), *_required("ipst_config_{mac_underscores}.cfg")),
+            (
+                *_optional("tftp_test.txt", "ipst_config.cfg"),
+                *_required("ipst_config_{mac_underscores}.cfg"),
+            ),
             ("00:13:cb",),
             ("tftp",),
         ),

@@ -14,8 +14,9 @@ from provd.plugin.api import (
     FamilyPlugin,
     Phone,
     RawConfigParamError,
-    code_near,
+    code_of,
     escape_xml,
+    nearest_code_of,
     to_one_line,
 )
 
@@ -79,12 +80,13 @@ class CiscoSccpPlugin(FamilyPlugin):
             )
         zone, zone_name = phone.zone, None
         if zone is not None:
-            zone_name, is_exact = code_near(zone, self.family.tables["zones"])
+            zones = self.family.tables["zones"]
+            zone_name = nearest_code_of(zone, zones)
             if zone_name is None:
                 phone.notes.add(
                     f"timezone {zone.name}: the phone has no such zone, it keeps its own"
                 )
-            elif not is_exact:
+            elif code_of(zone, zones) is None:
                 phone.notes.add(f"timezone {zone.name}: summer time is that of {zone_name}")
         return {
             "managers": managers,

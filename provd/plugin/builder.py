@@ -165,6 +165,8 @@ def build(family_dir: str, dest: str) -> list[str]:
         with tempfile.TemporaryDirectory(prefix=".", suffix=".build", dir=dest) as scratch:
             directory = os.path.join(scratch, target.plugin_id)
             _make_directory(directory)
+            if target.family is not None and target.family.like is not None:
+                _copy_format(os.path.join(family_dir, os.pardir, target.family.like), directory)
             for source in target.sources:
                 _copy_tree(source, directory)
             for name in STANDARD_DIRECTORIES:
@@ -179,6 +181,17 @@ def build(family_dir: str, dest: str) -> list[str]:
             os.rename(directory, final)
         built.append(final)
     return built
+
+
+def _copy_format(source: str, directory: str) -> None:
+    """Copy what makes the files of another family, for one of a twin of its phones."""
+    templates = os.path.join(directory, "templates")
+    _make_directory(templates)
+    try:
+        shutil.copyfile(os.path.join(source, "format.py"), os.path.join(directory, "format.py"))
+        _copy_tree(os.path.join(source, "templates"), templates)
+    except OSError as exc:
+        raise InvalidDocument(f"{source} is no family to be like: {exc.strerror}") from exc
 
 
 def _write_family(family: Family, directory: str) -> None:

@@ -100,6 +100,7 @@ _TOP = frozenset(
         "aliases",
         "upper_models",
         "oui_alone",
+        "like",
         "codes",
         "languages",
         "countries",
@@ -220,6 +221,8 @@ class Family:
     tables: Mapping[str, Any]
     dhcp: tuple[dict[str, Any], ...]
     packages: tuple[dict[str, Any], ...]
+    like: str | None = None
+    """Directory, beside its own, of the family whose format.py and templates it has."""
 
     def plugin_info(self) -> dict[str, Any]:
         """Return the document `plugin-info` of the plugin."""
@@ -340,6 +343,7 @@ class _Reader:
             tables=self._table("tables"),
             dhcp=tuple(self._tables("dhcp")),
             packages=packages,
+            like=self._text("like") if "like" in self.document else None,
         )
 
     def _packages(self) -> tuple[dict[str, Any], ...]:

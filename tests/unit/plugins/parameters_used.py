@@ -7,6 +7,7 @@ import copy
 import sys
 import tempfile
 
+from provd.errors import InvalidDocument
 from provd.model.parameters import FUNCKEY, LINE, RAW_CONFIG
 from provd.plugin import builder
 from provd.plugin.host import PluginHost
@@ -95,7 +96,11 @@ def used_by(plugin, name):
         for step in path:
             members = members[step]
         members[parameter.name] = values(parameter.name)[1]
-        if list(plugin.render(copy.deepcopy(device), raw_config)) != before:
+        try:
+            is_used = list(plugin.render(copy.deepcopy(device), raw_config)) != before
+        except InvalidDocument:  # who refuses a value has read it
+            is_used = True
+        if is_used:
             used.append(f"{section}.{parameter.name}".lstrip("."))
     return used
 

@@ -36,7 +36,7 @@ def test_a_phone_with_one_line_keeps_its_second_line_key(plugin):
 def test_firmware_comes_with_its_version(plugin):
     assert "FIRM_VERSION" not in settings(plugin)
     directory = os.path.join(plugin.installed.plugin_dir, "var", "installed")
-    os.makedirs(directory)
+    os.makedirs(directory, exist_ok=True)
     open(os.path.join(directory, "KX-UT136-fw-01.133"), "w").close()
     given = settings(plugin)
     assert given["FIRM_VERSION"] == "01.133"

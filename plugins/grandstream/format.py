@@ -81,17 +81,14 @@ class GrandstreamPlugin(FamilyPlugin):
         return name
 
     def files_of(self, phone: Phone) -> Iterable[RenderedFile]:
-        """Return the XML file, or the binary one that says the same."""
+        """Return the XML file or the binary one; both while no model is known."""
+        is_old = is_binary(phone.model)
         for file in super().files_of(phone):
-            if is_binary(phone.model):
-                assert phone.mac is not None
-                settings = [
-                    (code, html.unescape(value))
-                    for code, value in _P_SETTING.findall(file.content.decode())
-                ]
-                yield RenderedFile(file.name.removesuffix(".xml"), to_binary(phone.mac, settings))
-            else:
+            if not is_old:
                 yield file
+            # By TFTP a phone does not tell its model, and the oldest asks for nothing else.
+            if is_old or not phone.device.get("model"):
+                yield _binary_of(file, phone)
 
     def served_url(self, value: str, phone: Phone) -> str:
         """Return the URL of a firmware; of a directory, that of the folder in it with firmware."""
@@ -125,9 +122,21 @@ class GrandstreamPlugin(FamilyPlugin):
         return {"is_named": is_named, "settings": Markup("".join([*lines, *cleared]))}
 
 
+def _binary_of(file: RenderedFile, phone: Phone) -> RenderedFile:
+    assert phone.mac is not None
+    settings = [
+        (code, html.unescape(value)) for code, value in _P_SETTING.findall(file.content.decode())
+    ]
+    return RenderedFile(file.name.removesuffix(".xml"), to_binary(phone.mac, settings))
+
+
 def names_of(phone: Phone) -> str:
-    """Return how the settings of the model are called: `named`, or a table of P-codes."""
-    return str(phone.model.fact("names", "named"))
+    """Return how the settings of the model are called: `named`, or a table of P-codes.
+
+    All know P-codes, so a phone whose model nobody knows gets those.
+    """
+    is_known = phone.model.name in phone.family.models
+    return str(phone.model.fact("names", "named" if is_known else "gxp"))
 
 
 def is_binary(model: Any) -> bool:

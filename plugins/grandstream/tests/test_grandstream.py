@@ -107,3 +107,12 @@ def test_firmware_is_served_from_the_folder_that_holds_it(plugin, monkeypatch, t
 def test_a_phonebook_that_is_no_url_is_refused(plugin):
     with pytest.raises(InvalidDocument, match="'phonebook' is the URL of a directory"):
         plugin.check_settings({"phonebook": "books"})
+
+
+def test_a_phone_that_has_not_told_its_model_finds_p_codes_in_both_forms(plugin):
+    device = {"id": "d1", "mac": "00:0b:82:12:34:56", "vendor": "Grandstream"}
+    files = plugin.render(device, {**BASE_RAW_CONFIG, "sip_lines": {"1": LINE}, "funckeys": {}})
+    parse = vendor_plugins.parser("grandstream").parse
+    parsed = {file.name: dict(parse(file.content)) for file in files}
+    assert sorted(parsed) == ["Grandstream/cfg000b82123456", "Grandstream/cfg000b82123456.xml"]
+    assert all(settings["P35"] == "user1" for settings in parsed.values())

@@ -17,6 +17,7 @@ from provd.plugin.api import (
     Phone,
     PhoneRequest,
     RenderedFile,
+    RequestType,
     escape_xml,
 )
 
@@ -94,7 +95,7 @@ class FanvilPlugin(FamilyPlugin):
         return aliases.get(name) or aliases.get(dashed) or dashed
 
     def refine(self, info: DeviceInfo, request: PhoneRequest) -> DeviceInfo | None:
-        """Tell models apart by our names; a path with a MAC alone does not tell the vendor."""
+        """Tell models apart by our names; over HTTP a MAC in the path does not tell the vendor."""
         model = info.get("model")
         if model is not None:
             name = self.canonical(model)
@@ -102,7 +103,12 @@ class FanvilPlugin(FamilyPlugin):
                 del info["model"]
             else:
                 info["model"] = name if name in self.family.models else _shown(name)
-        if not request.user_agent and info.keys() == {"vendor", "mac"} and request.path:
+        # The phone needs no such file, and a device cannot be configured without its MAC.
+        if request.kind is RequestType.TFTP and "mac" not in info:
+            return None
+        # Over TFTP there is nothing but the path, and the address is of the vendor.
+        is_http = request.kind is RequestType.HTTP
+        if is_http and not request.user_agent and info.keys() == {"vendor", "mac"}:
             return {"mac": info["mac"]}
         return info
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.plugin.api import FamilyPlugin, Phone, to_one_line
+from provd.plugin.api import DeviceInfo, FamilyPlugin, Phone, PhoneRequest, to_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,6 +40,13 @@ class VTechPlugin(FamilyPlugin):
     def escape(value: Any) -> str:
         """Return `value` as it may stand after `key = `, on one line; booleans are 1 and 0."""
         return str(int(value)) if isinstance(value, bool) else to_one_line(value).strip()
+
+    def refine(self, info: DeviceInfo, request: PhoneRequest) -> DeviceInfo | None:  # noqa: ARG002
+        """Leave out what does not tell the MAC: the file of a model, which phones can do without.
+
+        A device could not be configured before its MAC is known.
+        """
+        return info if "mac" in info else None
 
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return the settings."""

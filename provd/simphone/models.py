@@ -297,7 +297,8 @@ _AVAYA = Vendor(
             common=lambda model: model.removesuffix("IP"),
         ),
         Series(
-            {"J129, J139, J159, J169, J179, J189": "4.1.3.0.6"},
+            # No firmware of the last three is known: that of the others.
+            {"J129, J139, J159, J169, J179, J189, J155, 9608, 9611G": "4.1.3.0.6"},
             "Mozilla/4.0 (compatible; MSIE 6.0) AVAYA/{model}-{version} (MAC:{mac})",
             (*_optional("J100Supgrade.txt", "46xxsettings.txt"), *_required("{mac}.cfg")),
             ("c8:1f:ea",),

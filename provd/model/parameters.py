@@ -71,7 +71,7 @@ class Protocol(enum.StrEnum):
 
 
 _DIGITS = re.compile(r"[0-9]{1,20}")
-_LOCALE_FORM = re.compile(r"[a-z]{2}_[A-Z]{2}")
+_LOCALE_FORM = re.compile(r"[a-z]{2}(_[A-Z]{2}|\Z)")
 
 
 def _is_text(value: Any) -> bool:
@@ -182,9 +182,9 @@ _TIMEZONE = Kind(
 _LOCALE = Kind(
     "locale",
     _is_locale,
-    "a language and a country, such as fr_FR",
-    {"type": "string", "pattern": "^[a-z]{2}_[A-Z]{2}", "example": "fr_FR"},
-    "`ll_CC`",
+    "a language, and mostly a country, such as fr_FR or fr",
+    {"type": "string", "pattern": "^[a-z]{2}(_[A-Z]{2}|$)", "example": "fr_FR"},
+    "`ll_CC` or `ll`",
 )
 _TEXT_LIST = Kind(
     "list of text",

@@ -113,11 +113,18 @@ class Phone:
     @property
     def accounts(self) -> dict[int, Account]:
         """SIP accounts by line number."""
-        accounts: dict[int, Account] = self._once(
-            "accounts",
-            lambda: accounts_of(self.raw, self.model.lines, self.family.sip_codes, self.notes),
-        )
+        accounts: dict[int, Account] = self._once("accounts", self._read_accounts)
         return accounts
+
+    def _read_accounts(self) -> dict[int, Account]:
+        accounts = accounts_of(self.raw, self.model.lines, self.family.sip_codes, self.notes)
+        # Phones that are nobody's yet share an account; this tells who calls to be provisioned.
+        return {
+            number: attrs.evolve(account, display_name=self.mac or account.display_name)
+            if account.is_autoprov
+            else account
+            for number, account in accounts.items()
+        }
 
     @property
     def first_account(self) -> Account | None:

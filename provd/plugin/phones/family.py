@@ -131,7 +131,7 @@ _STANDARD: dict[str, dict[str, Any]] = {
 }
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Model:
     """What a model can hold."""
 
@@ -149,6 +149,9 @@ class Model:
     high_availability: bool = True
     facts: Mapping[str, Any] = attrs.field(factory=dict)
     """What the family's own code and templates want to know of it."""
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}>"
 
     @property
     def keys(self) -> int:
@@ -196,7 +199,7 @@ class ServedFile:
     """The models that get it: those whose fact `kind` is this; all unless given."""
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Family:
     """All that is known of a family."""
 
@@ -223,6 +226,9 @@ class Family:
     packages: tuple[dict[str, Any], ...]
     like: str | None = None
     """Directory, beside its own, of the family whose format.py and templates it has."""
+
+    def __repr__(self) -> str:
+        return f"<Family {self.id}>"
 
     def plugin_info(self) -> dict[str, Any]:
         """Return the document `plugin-info` of the plugin."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from twisted.internet import defer
 
-    from provd.plugin.api import Account, Slot
+    from provd.plugin.api import Account
 
 _PHONEBOOK = "{scheme}://{hostname}:{port}/0.1/directories/lookup/{profile}/gigaset/{user_uuid}?"
 _RELEASE = re.compile(r"\d+\.\d+\.\d+")
@@ -147,8 +147,7 @@ class GigasetPlugin(FamilyPlugin):
             if phone.dns
             else None,
             "free_slots_from_0": [number - 1 for number in phone.free_lines],
-            "key_index": lambda slot: _key_index(phone, slot),
-            "free_key_indexes": [_key_index(phone, slot) for slot in phone.free_slots],
+            "free_keys": free_keys_of(phone),
             "mac": phone.mac,
             "providers": providers,
             "provider_of": {
@@ -232,11 +231,10 @@ def _desk_names(model: str, mac: str) -> Iterator[str]:
     yield f"Gigaset{model[:-1]}x-{mac}.htm"
 
 
-def _key_index(phone: Phone, slot: Slot) -> int:
-    """Return the number of a key from 0: those of modules go on after the phone's own."""
-    if slot.module is None:
-        return slot.index
-    return phone.model.keys + (slot.module - 1) * phone.model.module_keys + slot.index
+def free_keys_of(phone: Phone) -> list[int]:
+    """Return the numbers, from 0, of keys that are to be cleared, those of modules included."""
+    used = {key.number - 1 for key in phone.keys}
+    return [number for number in range(len(phone.model.slots)) if number not in used]
 
 
 def _way_of(account: Account) -> tuple[Any, ...]:

@@ -36,7 +36,7 @@ class TechnicolorPlugin(FamilyPlugin):
 
     @staticmethod
     def escape(value: Any) -> str:
-        """Return `value` on one line, without blanks at its ends; booleans are 1 and 0."""
+        """Return `value` on one line; booleans are 1 and 0. Nothing can quote outer blanks."""
         if isinstance(value, bool):
             return str(int(value))
         return to_one_line(value).strip()

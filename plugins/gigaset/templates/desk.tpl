@@ -102,9 +102,9 @@
 <functionKeys>
 {% block keys %}
 {% for key in keys %}
-<fkey idx="{{ key_index(key.slot) }}" context="{{ key.line }}" label="{{ key.label }}" perm="R">{% if key.type == "line" %}line{% elif key.type == "blf" %}blf {{ key.value }}{% if key.pickup %}|{{ key.pickup }}{% endif %}{% else %}speed {{ key.value }}{% endif %}</fkey>
+<fkey idx="{{ key.number - 1 }}" context="{{ key.line }}" label="{{ key.label }}" perm="R">{% if key.type == "line" %}line{% elif key.type == "blf" %}blf {{ key.value }}{% if key.pickup %}|{{ key.pickup }}{% endif %}{% else %}speed {{ key.value }}{% endif %}</fkey>
 {% endfor %}
-{% filter for_each(free_key_indexes) %}
+{% filter for_each(free_keys) %}
 <fkey idx="@" context="active" label="" perm="R">none</fkey>
 {% endfilter %}
 {% endblock %}

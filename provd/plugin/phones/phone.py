@@ -134,7 +134,8 @@ class Phone:
     @property
     def free_lines(self) -> list[int]:
         """Numbers of the lines that the model has and nobody uses."""
-        return [n for n in range(1, self.model.lines + 1) if n not in self.accounts]
+        accounts = self.accounts
+        return [n for n in range(1, self.model.lines + 1) if n not in accounts]
 
     @property
     def _keys(self) -> tuple[list[Key], list[Slot]]:

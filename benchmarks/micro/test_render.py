@@ -1,24 +1,23 @@
-"""A device's files rendered, for each vendor."""
+"""A device's files rendered, for each family: a new phone of it, and its largest model with all."""
 
 import copy
-import os
 
 import pytest
 
-from tests.unit.plugins import vendor_plugins
+from provd.model.rawconfig import add_defaults
+from tests.unit.plugins import family_cases, parameters_used
 
-CASES = {
-    "yealink, an autocreated phone": ("yealink", "v86", "T46S", "autoprov"),
-    "yealink, a phone with many keys": ("yealink", "v86", "T46S", "rich"),
-}
+CONFIGS = {"a new phone": family_cases.AUTOPROV, "everything": family_cases.rich()}
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_render(benchmark, host, case):
-    family, generation, model, name = case
-    golden = os.path.join(vendor_plugins.ROOT, family, "tests", "golden", generation, model, name)
-    device = vendor_plugins.read_json(golden, "device.json")
-    raw_config = vendor_plugins.read_json(golden, "raw_config.json")
-    plugin = host.get(f"provd-{family}").plugin
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("family", family_cases.family_names())
+def test_render(benchmark, host, family, config):
+    model = parameters_used.largest_model(family)
+    firmware = family_cases.family(family).models[model].firmware
+    device = family_cases.device_of(family, model, *firmware[-1:])
+    raw_config = copy.deepcopy(CONFIGS[config])
+    add_defaults(raw_config)
+    plugin = host.get(family_cases.family(family).id).plugin
     files = benchmark(lambda: [*plugin.render(copy.deepcopy(device), copy.deepcopy(raw_config))])
-    assert sum(len(file.content) for file in files) > 1000
+    assert files

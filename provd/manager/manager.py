@@ -666,6 +666,15 @@ class DeviceManager:
         except BaseException as error:  # of the plugin's Deferred
             raise SynchronizeError(f"device {device_id}: {describe(error)}") from error
 
+    def notes_of(self, device: Mapping[str, Any]) -> list[str]:
+        """Return what a phone could not take of its configuration when it was last rendered.
+
+        Only families of our own tell, and until the daemon stops.
+        """
+        loaded = self._host.get(device.get("plugin"))
+        tell = getattr(loaded.plugin, "notes_of", None) if loaded is not None else None
+        return list(tell(device["id"])) if tell is not None else []
+
     async def trigger_of(self, device_id: str) -> str | None:
         """Return the file name whose download proves that a phone loaded its configuration."""
         record = await self._require(device_id)

@@ -126,7 +126,10 @@ class DevicesResource:
                         f"{one}.history.read",
                         self.history,
                         "List the last requests and synchronisations of a device, newest first.",
-                        gives=envelope("history", list_of(ref("HistoryEntry"))),
+                        gives=with_members(
+                            envelope("history", list_of(ref("HistoryEntry"))),
+                            notes=list_of(TEXT),
+                        ),
                         arguments=("limit",),
                     )
                 },
@@ -262,10 +265,14 @@ class DevicesResource:
     async def history(self, call: Call) -> Reply:
         """List what happened to a device lately, on this node."""
         device_id = call.params["device_id"]
-        await self._manager.device(device_id, await call.visible())
+        device = await self._manager.device(device_id, await call.visible())
         limit = max(parse_query(call.args).limit or 0, 0)
         entries = self._history.of(device_id)[: limit or None]
-        return Reply(document={"history": [entry.as_document() for entry in entries]})
+        document: dict[str, Any] = {"history": [entry.as_document() for entry in entries]}
+        notes = self._manager.notes_of(device)
+        if notes:
+            document["notes"] = notes
+        return Reply(document=document)
 
     async def preview(self, call: Call) -> Reply:
         """Show what would be rendered."""

@@ -233,3 +233,12 @@ def test_a_history_of_no_length_is_a_setting(make_daemon):
     daemon.start()
     assert daemon.phone(FILE, AGENT).status == 200
     assert history(daemon, daemon.device()["id"]) == []
+
+
+def test_what_the_phone_could_not_take_stands_beside_its_history(daemon):
+    agent = "Yealink SIP-T46Z 66.86.0.15 00:15:65:0a:0b:0d"
+    assert daemon.phone("/0015650a0b0d.cfg", agent).status == 200
+    device = daemon.device(mac="00:15:65:0a:0b:0d")
+    notes = daemon.get(f"/dev_mgr/devices/{device['id']}/history").json["notes"]
+    assert notes == ["Yealink T46Z is not a model that we know, and is configured like T46U"]
+    assert f"device {device['id']}: {notes[0]}" in daemon.log

@@ -125,11 +125,14 @@ class FamilyPlugin(VendorPlugin):
         return DeviceSupport.COMPLETE - min(gap, _FURTHEST)
 
     def nearest(self, name: str) -> Model | None:
-        """Return the known model whose name begins as `name` does, two characters at least."""
+        """Return the known model whose name begins as `name` does, two characters at least.
+
+        Of several, the one with most lines, and of those the last: tables are by age, or name.
+        """
         best, length = None, 1
         for model in self.family.models.values():
             common = _common_length(model.name.upper(), name.upper())
-            if common > length or (common == length > 1 and best and best.lines < model.lines):
+            if common > length or (common == length > 1 and best and best.lines <= model.lines):
                 best, length = model, common
         return best
 

@@ -314,7 +314,7 @@ def test_what_cannot_be_written_is_logged_once_until_it_changes(plugin, caplog):
 
 @pytest.mark.parametrize(
     ("model", "near"),
-    [("T46X", "T46G"), ("t46s", "T46S"), ("T19P_E9", "T19P_E2"), ("W70X", "W70B")],
+    [("T46X", "T46U"), ("t46s", "T46S"), ("T19P_E9", "T19P_E2"), ("W70X", "W70B")],
 )
 def test_model_that_is_not_known_gets_the_keys_and_lines_of_the_nearest_by_name(
     plugin, caplog, model, near

@@ -1,18 +1,20 @@
-"""How Fanvil phones want their settings: XML, `VOIP_CONFIG_FILE` for older ones, else `sysConf`.
+"""How Fanvil phones want their settings: XML, `sysConf` on newer ones, `VOIP_CONFIG_FILE` on older.
 
-A function key is a value with its line and kind: `200@1/ba*8200`, watched, `*8200` picks up. The
-phone looks for firmware in a text file whose name is that of its hardware.
+Both hold the same settings by other names. Newer phones ask for a text file that describes their
+firmware; older ones are given the URL of it.
 """
 
 from __future__ import annotations
 
-import functools
+import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+import attrs
 
 from provd.plugin.api import (
     DeviceInfo,
-    DeviceSupport,
     FamilyPlugin,
     Phone,
     PhoneRequest,
@@ -24,56 +26,36 @@ from provd.plugin.api import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from provd.plugin.api import Account, Key, Model, Server, Servers
+    from provd.plugin.api import Account, Change, Key, Model, Server, Slot, Zone
 
-_SERVICES = {"CFU": "fwd_unconditional", "CFB": "fwd_busy", "CFN": "fwd_no_answer"}
-_PHONEBOOK_KEYS = {"voip": 7, "sysconf": 21}
-_DEFAULT_MENU_PASSWORD = "123"  # noqa: S105 - that of the factory
-_NO_PASSWORD = "autoprov"  # noqa: S105 - what stands for none
-_ELEMENTS = {"side": "dssSide", "page": "internal", "key": "Fkey"}
-# A key of the home page and one of the first page are the same on V66 and V67.
-_HOME = "dssSide"
-_HARDWARE_FILE = re.compile("[fF]0")
-_LEVELS = {"admin": 10, "user": 5}
-
-
-class FanvilKey(NamedTuple):
-    """A function key as the phone has it."""
-
-    type: int
-    value: str
-    title: str
+_FOLDER = "Fanvil"
+# In x210-6924-P0.18.23.89-2.4.5.2-3594T2022-07-29-09.44.03.z it is 2.4.5.2.
+_VERSION = re.compile(r"[-_](\d+(?:\.\d+){2,})[-_]")
+_BUILD_TIME = re.compile(r"T(\d{4})-?(\d\d)-?(\d\d)-?(\d\d)\.?(\d\d)")
+_OLD = "voip"
+_LAST_WEEK = -1
+_HOUR = 60
+# `ba` has the phone dial what follows when the key is pressed while the other one rings.
+_SUFFIXES = {"speeddial": "/f", "blf": "/ba", "park": "/c"}
 
 
 class FanvilLine(NamedTuple):
-    """An account of the phone; it has one place for a proxy and an outbound proxy."""
+    """An account and where it is registered."""
 
     account: Account
-    servers: Servers
-    password: str | None
+    registrar: Server
     proxy: Server
     backup: Server | None
-    backup_proxy: Server | None
-
-
-class Page(NamedTuple):
-    """A page of keys, those in use and the numbers of those that are free."""
-
-    element: str
-    number: int
-    keys: list[tuple[int, FanvilKey]]
-    free: list[int]
-
-
-class FanvilLogin(NamedTuple):
-    """A login of the web pages."""
-
-    name: str
     password: str | None
-    level: int
 
 
-_NO_KEY = FanvilKey(0, "", "")
+class FanvilKey(NamedTuple):
+    """A function key; one that nobody uses is of type 0."""
+
+    position: int
+    type: int = 0
+    value: str = ""
+    title: str = ""
 
 
 class FanvilPlugin(FamilyPlugin):
@@ -84,250 +66,267 @@ class FanvilPlugin(FamilyPlugin):
     @staticmethod
     def escape(value: Any) -> str:
         """Return `value` as XML holds it; booleans are 1 and 0."""
-        return str(int(value)) if isinstance(value, int) else escape_xml(value)
-
-    # Names
-
-    def canonical(self, name: str) -> str:
-        """Return our name of a model: catalogues say `X6U Pro`, file names `x6u_pro`."""
-        aliases = self.family.identification.aliases
-        dashed = name.replace(" ", "-")
-        return aliases.get(name) or aliases.get(dashed) or dashed
-
-    def refine(self, info: DeviceInfo, request: PhoneRequest) -> DeviceInfo | None:
-        """Tell models apart by our names; over HTTP a MAC in the path does not tell the vendor."""
-        model = info.get("model")
-        if model is not None:
-            name = self.canonical(model)
-            if name not in self.family.models and _HARDWARE_FILE.match(name):
-                del info["model"]
-            else:
-                info["model"] = name if name in self.family.models else _shown(name)
-        # The phone needs no such file, and a device cannot be configured without its MAC.
-        if request.kind is RequestType.TFTP and "mac" not in info:
-            return None
-        # Over TFTP there is nothing but the path, and the address is of the vendor.
-        is_http = request.kind is RequestType.HTTP
-        if is_http and not request.user_agent and info.keys() == {"vendor", "mac"}:
-            return {"mac": info["mac"]}
-        return info
-
-    def associate(self, info: Mapping[str, Any]) -> int:
-        """Score by our name of the model."""
-        model = info.get("model")
-        return super().associate(info if not model else {**info, "model": self.canonical(model)})
-
-    def score(self, model: Model, version: str | None) -> int:
-        """Compare versions without what stands before the last dash: P0.18.23.89-2.4.5.2."""
-        if version and any(version == known.rsplit("-", 1)[-1] for known in model.firmware):
-            return DeviceSupport.EXACT
-        return super().score(model, version)
-
-    def model_of(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Model:
-        """Return the model of a device by our name of it."""
-        name = self.canonical(str(device.get("model") or ""))
-        return self.family.models.get(name) or super().model_of(device, raw_config)
-
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Return the phone, by our name of its model."""
-        name = self.canonical(str(device.get("model") or ""))
-        if name in self.family.models:
-            device = {**device, "model": name}
-        return super().read(device, raw_config)
-
-    # Firmware
+        return escape_xml(int(value) if isinstance(value, bool) else value)
 
     def served_url(self, value: str, phone: Phone) -> str:
-        """Return the URL of a file; firmware lies in the folder of the vendor."""
-        url = super().served_url(value, phone)
-        return url if "://" in value else url.replace("/firmware/", "/Fanvil/firmware/", 1)
+        """Return the URL of a firmware; files are below the vendor's folder."""
+        if "://" in value:
+            return value
+        return f"{phone.base_url}/{_FOLDER}/firmware/{quote(value)}"
 
-    def firmware_files(self, device: Mapping[str, Any]) -> Iterator[str]:
-        """Yield the names of the files in which a phone may look for its firmware."""
-        mac = device.get("mac")
-        name = self.canonical(str(device.get("model") or ""))
-        model = self.family.models.get(name)
-        if mac and model is not None and model.fact("format") != "voip":
-            usual = f"fanvil_{model.name.lower().replace('-', '_')}_hwv1_0.txt"
-            for file in dict.fromkeys((model.fact("txt", usual), usual)):
-                yield f"Fanvil/{mac.replace(':', '')}/{file}"
+    # Names of models and firmware
+
+    def refine(self, info: DeviceInfo, request: PhoneRequest) -> DeviceInfo | None:
+        """Call the model what we call it, and leave out what the request alone does not tell."""
+        if request.kind is RequestType.TFTP and "mac" not in info:
+            return None
+        model = info.get("model")
+        if model is None:
+            if request.kind is RequestType.HTTP and "version" not in info:
+                # Other vendors' phones ask for such files too; only the address is sure.
+                info.pop("vendor")
+            return info
+        model = self._model_name(model)
+        is_known = model in self.family.models
+        if not is_known and request.filename == f"{model}.cfg":
+            del info["model"]  # of hardware that we do not know
+        else:
+            from_file = request.filename.startswith(f"fanvil_{model}_")
+            info["model"] = model.upper() if from_file and not is_known else model
+        return info
+
+    def _model_name(self, name: str) -> str:
+        """Return our name of a model; phones and catalogues have blanks in some."""
+        return self.identification.model_name(name.replace(" ", "-"))
+
+    def associate(self, info: Mapping[str, Any]) -> int:
+        """Score a model by any of its names."""
+        if info.get("model"):
+            info = {**info, "model": self._model_name(info["model"])}
+        return super().associate(info)
+
+    def model_of(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Model:
+        """Return a model by any of its names."""
+        name = self._model_name(str(device.get("model") or ""))
+        return super().model_of({**device, "model": name}, raw_config)
+
+    def score(self, model: Model, version: str | None) -> int:
+        """Compare versions without what some have before a dash, the version of the kernel."""
+        known = tuple(_without_kernel(one) for one in model.firmware)
+        return super().score(
+            attrs.evolve(model, firmware=known), version and _without_kernel(version)
+        )
+
+    # Files
 
     def file_names(self, device: Mapping[str, Any]) -> Iterator[str]:
-        """Yield the names of the configuration and of the firmware's description."""
-        yield from super().file_names(device)
-        yield from self.firmware_files(device)
+        """Yield the names of the configuration and of the files that describe firmware."""
+        for name in super().file_names(device):
+            yield name
+            folder = name.removesuffix(".cfg")
+            yield from (f"{folder}/{one}" for one in firmware_files(self.model_of(device, {})))
 
     def files_of(self, phone: Phone) -> Iterable[RenderedFile]:
-        """Return the configuration, and where the firmware is if there is any."""
+        """Return the configuration, and what describes the firmware where there is one."""
         yield from super().files_of(phone)
-        firmware = self.firmware_url(phone)
-        if firmware is None:
+        url = self.firmware_url(phone)
+        if url is None:
             return
-        package = self.installed.firmware(phone.model.name)
-        version = package["version"] if package else firmware.rsplit("/", 1)[-1]
+        context = {
+            "url": url,
+            "firmware_version": self._firmware_version(phone, url),
+            "built": _build_time(url),
+        }
         template = self.templates.get_template("firmware.tpl")
-        text = template.render({"firmware": firmware, "firmware_version": version})
-        for name in self.firmware_files(phone.device):
-            yield RenderedFile(name, text.encode())
+        for name in firmware_files(phone.model):
+            content = self.templates.render(template, context)
+            yield RenderedFile(f"{_FOLDER}/{phone.mac}/{name}", content)
 
-    # Settings
+    def _firmware_version(self, phone: Phone, url: str) -> str:
+        """Return the version that a package tells, else what the name of the file does."""
+        package = self.installed.firmware(phone.model.name)
+        if package is not None and url == self.served_url(package["serves"], phone):
+            return str(package["version"])
+        name = os.path.basename(url)
+        found = _VERSION.search(name)
+        return found[1] if found else name.rpartition(".")[0] or name
+
+    # The configuration
 
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return what the templates want beside the neutral names."""
-        is_voip = phone.model.fact("format") == "voip"
         tables = self.family.tables
-        first = phone.first_account
+        languages = tables["languages"].get(phone.model.fact("language"), {})
+        dnd_urls = phone.service_urls("fanvil", "dnd") if not is_old(phone.model) else None
         admin = phone.login("admin")
-        dnd_urls = phone.service_urls("fanvil", "dnd")
-        has_soft_keys = not phone.model.count("soft")
-        phonebook = phone.phonebook_url("fanvil", "lookup", "term=") if has_soft_keys else None
-        contacts = phone.phonebook_url("fanvil-v2", "lookup", "term=") if has_soft_keys else None
-        language = phone.model.fact("language", "words")
-        pages = pages_of(phone)
         return {
-            "is_voip": is_voip,
-            "format_version": "2.0000000000" if language == "v" else "2.0002",
-            "flash_protocol": 5 if phone.base_url.startswith("https:") else 4,
-            "lines": [to_line(phone, account) for account in phone.accounts.values()],
-            "title": " ".join(filter(None, (first.name, _number(first)))) if first else "",
-            "language": phone.in_language(tables["languages"][language], "language"),
-            "date_style": tables["dates"].get(phone.locale) if phone.locale else None,
+            "layout": "voip_config.tpl" if is_old(phone.model) else "sysconf.tpl",
+            "lines": [to_line(account, phone) for account in phone.accounts.values()],
+            "mwi": phone.values.flag("sip_subscribe_mwi"),
+            "title": title_of(phone.first_account),
+            "display_language": phone.in_language(languages, "language"),
+            "date_form": tables["dates"].get(phone.locale),
             "time": time_settings(phone),
-            "menu_password": (admin.password if admin else None) or _DEFAULT_MENU_PASSWORD,
-            "logins": list(logins_of(phone)),
-            "dnd_urls": dnd_urls or (None, None),
-            # The code as well as the URL would turn the user's DND off again.
-            "service_codes": [
-                ("DND", None if dnd_urls else phone.extens["dnd"]),
-                *((setting, phone.extens[name]) for setting, name in _SERVICES.items()),
+            "dnd_urls": dnd_urls,
+            # Together with the URLs it would turn DND on and off again.
+            "dnd_code": None if dnd_urls else phone.extens["dnd"],
+            "menu_password": (admin and admin.password) or "123",
+            "logins": [
+                (number, level, login)
+                for number, level, login in ((1, 10, admin), (2, 5, phone.login("user", "guest")))
+                if login
             ],
-            "subscribe_mwi": phone.values.flag("sip_subscribe_mwi"),
-            "is_doorphone": phone.model.type == "doorphone",
-            "has_soft_keys": has_soft_keys,
-            "phonebook": phonebook,
-            # The phone reads the address once more as XML.
-            "contacts": contacts and contacts.replace("&", "&amp;"),
-            "pages": pages,
-            "page_count": max((page.number for page in pages), default=0),
-            "soft_keys": soft_keys_of(phone, phonebook, is_voip=is_voip),
+            "key_pages": key_pages(phone),
+            "page_count": page_of(phone.model.count("page") or 1, phone.model.fact("page"))[0],
+            "directory": _in_value(phone.phonebook_url("fanvil", "lookup", "term=")),
+            "contacts": _in_value(phone.phonebook_url("fanvil-v2", "lookup", "term=")),
+            "has_soft_keys": bool(phone.model.count("soft")),
+            "protocol": 5 if phone.base_url.startswith("https:") else 4,
         }
 
 
-def _shown(name: str) -> str:
-    """Return a model that we do not know as its file name has it, in the vendor's letters."""
-    name = name.replace("_", "-")
-    return name.upper() if name.islower() and not name.startswith("i") else name
+def _without_kernel(version: str) -> str:
+    return version.rpartition("-")[2]
 
 
-def _number(account: Account) -> str | None:
-    return account.extension if account.extension != account.name else None
+def is_old(model: Model) -> bool:
+    """Tell whether a model reads VOIP_CONFIG_FILE."""
+    return bool(model.fact("format") == _OLD)
 
 
-def to_line(phone: Phone, account: Account) -> FanvilLine:
-    """Return an account as the phone has it."""
+def firmware_files(model: Model) -> list[str]:
+    """Return the files in which a model may look for newer firmware."""
+    if is_old(model):
+        return []
+    name = model.name.lower().replace("-", "_").replace("/", "_")
+    usual = f"fanvil_{name}_hwv1_0.txt"
+    return sorted({usual, model.fact("txt", usual)})
+
+
+def _build_time(url: str) -> str:
+    found = _BUILD_TIME.search(os.path.basename(url))
+    return "{}.{}.{} {}:{}".format(*found.groups()) if found else ""
+
+
+def _in_value(url: str | None) -> str | None:
+    """Return a URL as it stands in a value: the phone reads character references there again."""
+    return None if url is None else url.replace("&", "&amp;")
+
+
+def to_line(account: Account, phone: Phone) -> FanvilLine:
+    """Return an account as the phone has it, with one place for a proxy and one for a backup."""
     servers = account.servers
-    outbound = servers.outbound_proxy
-    if outbound is not None and servers.proxy != servers.registrar:
+    proxy = servers.outbound_proxy or servers.proxy
+    if servers.proxy not in {proxy, servers.registrar}:
         phone.notes.add(
-            f"the proxy of line {account.number} is left out: the outbound proxy takes its place"
+            f"the proxy of line {account.number} is left out: its outbound proxy takes the place"
         )
-    # Phones that are nobody's yet register without a password.
-    password = "" if account.password == _NO_PASSWORD else account.password
-    return FanvilLine(
-        account,
-        servers,
-        password,
-        outbound or servers.proxy,
-        servers.backup_registrar,
-        servers.backup_proxy if outbound is None else None,
-    )
+    backup = servers.backup_registrar or servers.backup_proxy
+    if servers.backup_proxy is not None and servers.backup_proxy != backup:
+        phone.notes.add(
+            f"the backup proxy of line {account.number} is left out: "
+            "its backup registrar takes the place"
+        )
+    password = None if account.password == "autoprov" else account.password  # noqa: S105
+    return FanvilLine(account, servers.registrar, proxy, backup, password)
 
 
-def logins_of(phone: Phone) -> Iterator[FanvilLogin]:
-    """Yield the administrator's login and the user's, those that are given."""
-    for account, name in (("admin", "admin"), ("user", "guest")):
-        login = phone.login(account, name)
-        if login is not None:
-            yield FanvilLogin(login.name, login.password, _LEVELS[account])
+def title_of(account: Account | None) -> str:
+    """Return what the display shows while nothing happens: number and name of an account."""
+    if account is None:
+        return ""
+    return " ".join(part for part in (account.extension, account.display_name) if part)
 
 
-def to_key(key: Key) -> FanvilKey:
-    """Return a function key as the phone has it."""
-    if key.type == "line":
-        return FanvilKey(key.code, f"SIP{key.line}", "")
-    kinds = {"speeddial": "f", "park": "c", "blf": "ba"}
-    pickup = f"{key.pickup}{key.value}" if key.pickup else ""
-    return FanvilKey(key.code, f"{key.value}@{key.line}/{kinds[key.type]}{pickup}", key.label)
-
-
-@functools.lru_cache(maxsize=128)
-def places_of(model: Model) -> dict[str, list[tuple[str, int, int]]]:
-    """Return name of a slot → element, page and number on the page; two on a home page."""
-    places: dict[str, list[tuple[str, int, int]]] = {}
-    home = model.fact("home", 0)
-    for slot in model.slots:
-        if slot.group == "soft":
-            continue
-        page, index = divmod(slot.index - 1, model.fact(slot.group) or model.count(slot.group))
-        places[slot.name] = [(_ELEMENTS[slot.group], page + 1, index + 1)]
-        if slot.index <= home:
-            places[slot.name].append((_HOME, 1, slot.index))
-    return places
-
-
-def pages_of(phone: Phone) -> list[Page]:
-    """Return the pages of keys."""
-    places = places_of(phone.model)
-    pages: dict[tuple[str, int], Page] = {}
-
-    def page_of(element: str, number: int) -> Page:
-        page = pages.get((element, number))
-        if page is None:
-            page = pages[element, number] = Page(element, number, [], [])
-        return page
-
-    for key in phone.keys:
-        for element, number, index in places.get(key.name, ()):
-            page_of(element, number).keys.append((index, to_key(key)))
-    for slot in phone.free_slots:
-        for element, number, index in places.get(slot.name, ()):
-            page_of(element, number).free.append(index)
-    return [page for _, page in sorted(pages.items())]
-
-
-def soft_keys_of(
-    phone: Phone, phonebook: str | None, *, is_voip: bool
-) -> list[tuple[int, FanvilKey]]:
-    """Return the soft keys: those of a door phone are its buttons, else one is the phone book."""
-    used = {key.name: to_key(key) for key in phone.keys}
-    keys = [
-        (slot.index, used.get(slot.name, _NO_KEY))
-        for slot in phone.model.slots
-        if slot.group == "soft"
-    ]
-    if phonebook is not None:
-        kind = _PHONEBOOK_KEYS["voip" if is_voip else "sysconf"]
-        keys.append((1, FanvilKey(kind, phonebook, "Phonebook")))
-    return keys
+# Time
 
 
 def time_settings(phone: Phone) -> dict[str, Any] | None:
-    """Return the time zone: quarters of an hour and a name; C58 and C62 have a list of them."""
+    """Return code and name of the time zone, and its summer time; None to keep the phone's."""
     zone = phone.zone
     if zone is None:
         return None
-    dst = zone.dst
-    rule = 2 if dst is None or dst.is_by_week else 1
     if phone.model.fact("language") == "letters":
-        hours, rest = divmod(zone.minutes, 60)
-        code = phone.family.tables["hours"].get(str(hours))
-        if rest or code is None:
+        hours = f"{zone.minutes // _HOUR}" if not zone.minutes % _HOUR else ""
+        found = phone.family.tables["hours"].get(hours)
+        if found is None:
             phone.notes.add(f"timezone {zone.name}: the phone has no such zone, it keeps its own")
             return None
-        return {"code": code[0], "name": code[1], "dst": dst, "rule": rule}
-    name = "UCT"
-    if zone.minutes:
-        hours = "{hours}" if zone.offset > 0 else "{hours:02d}"
-        rest = ":{minutes:02d}" if zone.minutes % 60 else ""
-        name = "UTC" + zone.format_offset(f"{{sign}}{hours}{rest}")
-    return {"code": zone.minutes // 15, "name": name, "dst": dst, "rule": rule}
+        code, name = found
+    else:
+        code, name = zone.minutes // 15, _zone_name(zone)
+    return {"code": code, "name": name, "dst": _summer_time(zone, phone)}
+
+
+def _zone_name(zone: Zone) -> str:
+    """Return `UTC+h`, `UTC-hh` or `UCT`, as the phone spells them."""
+    if not zone.minutes:
+        return "UCT"
+    pattern = "UTC{sign}{hours:02d}" if zone.minutes < 0 else "UTC{sign}{hours}"
+    return zone.format_offset(pattern + (":{minutes:02d}" if zone.minutes % _HOUR else ""))
+
+
+def _summer_time(zone: Zone, phone: Phone) -> dict[str, Any] | None:
+    dst = zone.dst
+    if dst is None:
+        return None
+    if dst.is_by_week != (dst.end.weekday is not None):
+        phone.notes.add(f"timezone {zone.name} mixes kinds of rules: there is no summer time")
+        return None
+    return {
+        "fixed": not dst.is_by_week,
+        "minutes": dst.save // 60,
+        "changes": (("Start", _change(dst.start)), ("End", _change(dst.end))),
+    }
+
+
+def _change(change: Change) -> dict[str, int]:
+    """Return the parts of a change; weekday 0 is Sunday, on fixed days it is that of the month."""
+    parts = {"Mon": change.month}
+    if change.weekday is None:
+        parts["Wday"] = change.day or 1
+    else:
+        parts["Week"] = _LAST_WEEK if change.is_last_week else change.week or 1
+        parts["Wday"] = change.weekday % 7
+    return {**parts, "Hour": change.hour, "Min": change.minute}
+
+
+# Keys
+
+
+def page_of(number: int, per_page: int | None) -> tuple[int, int]:
+    """Return page and place on it, from 1, of a key."""
+    if not per_page:
+        return 1, number
+    page, place = divmod(number - 1, per_page)
+    return page + 1, place + 1
+
+
+def key_pages(phone: Phone) -> dict[tuple[str, int], list[FanvilKey]]:
+    """Return the keys of each page: kind of the page, its number -> keys by their place."""
+    used = {key.slot: key for key in phone.keys}
+    pages: dict[tuple[str, int], list[FanvilKey]] = {}
+    home = int(phone.model.fact("home", 0))
+    for slot in phone.model.slots:
+        page, place = page_of(slot.index, phone.model.fact(slot.group))
+        key = to_key(used.get(slot), place)
+        if slot.index <= home:
+            pages.setdefault(("dssSide", 1), []).append(key)
+        pages.setdefault((_element(slot), page), []).append(key)
+    return pages
+
+
+def _element(slot: Slot) -> str:
+    return {"side": "dssSide", "page": "internal", "soft": "dssSoft"}.get(slot.group, slot.group)
+
+
+def to_key(key: Key | None, place: int) -> FanvilKey:
+    """Return a function key as the phone has it."""
+    if key is None:
+        return FanvilKey(place)
+    if key.type == "line":
+        return FanvilKey(place, key.code, f"SIP{key.line}", key.label)
+    value = f"{key.value}@{key.line}{_SUFFIXES[key.type]}"
+    if key.pickup:
+        value += f"{key.pickup}{key.value}"
+    return FanvilKey(place, key.code, value, key.label)

@@ -1,3 +1,3 @@
-{# An administrator's template may replace any block, or fill "custom", with more settings:
+{# An administrator's template may replace any block, or fill "custom" with more elements:
    {% extends "base.tpl" %}{% block custom %}...{% endblock %} #}
-{% extends "voip.tpl" if is_voip else "sysconf.tpl" %}
+{% extends layout %}

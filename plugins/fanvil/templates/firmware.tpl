@@ -1,4 +1,4 @@
 Version={{ firmware_version }}
-Firmware={{ firmware }}
-BuildTime=
+Firmware={{ url }}
+BuildTime={{ built }}
 Info=TXT|XML

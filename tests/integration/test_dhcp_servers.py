@@ -126,7 +126,7 @@ def test_a_vendor_class_tells_the_model_before_the_phone_boots(name, make_server
     assert given["options"][6] == socket.inet_aton(SERVER_IP)
     device = device_of(daemon, server, mac)
     assert (device["vendor"], device["model"]) == ("Snom", "D785")
-    assert device["plugin"] == "test-snom"
+    assert device["plugin"] == "provd-snom"
     assert boot(phones, given, "snom", "D785", mac)["ok"] is True
     assert daemon.device(mac=mac)["version"].startswith("10.1.")
 

@@ -17,6 +17,10 @@ class Authorizer(Protocol):
     def main_tenant(self) -> str | None:
         """The tenant of the daemon itself; None while it is not known."""
 
+    @property
+    def is_platform(self) -> bool:
+        """Whether tokens are of a platform, which looks itself for phones that it knows already."""
+
     async def start(self) -> None:
         """Begin; does not wait for a service that is away."""
 

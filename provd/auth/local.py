@@ -176,6 +176,8 @@ class TokenFile:
 class LocalAuthorizer:
     """Checks tokens against the file."""
 
+    is_platform = False
+
     def __init__(self, path: str, admin_token_file: str) -> None:
         self._file = TokenFile(path)
         self._admin_token_file = admin_token_file

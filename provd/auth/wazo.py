@@ -91,6 +91,8 @@ def make_agent(reactor: Any, timeout: float, verify: bool | str) -> Agent:
 class WazoAuthorizer:
     """Asks wazo-auth; `renewed` is called in the reactor thread with each new service token."""
 
+    is_platform = True
+
     def __init__(
         self,
         reactor: Any,

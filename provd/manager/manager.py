@@ -224,22 +224,25 @@ class DeviceManager:
 
     # Changing devices
 
-    async def insert_device(self, document: Document, tenant: str | None) -> str:
+    async def insert_device(
+        self, document: Document, tenant: str | None, *, shares: bool = False
+    ) -> str:
         """Store and configure a new device of `tenant`; return its id.
 
         `configured` and `tenant_uuid` in `document` are ignored. A device that a request made and
         nobody claimed, with the same MAC address, serial number or UUID, becomes part of the new
-        one. InvalidDocument, DuplicateId, IdentityTaken.
+        one. With `shares` it may have what belongs to another device; that one stays the one whose
+        phone is served. InvalidDocument, DuplicateId, IdentityTaken.
         """
         device = copy_json(document)
         device["tenant_uuid"] = tenant if tenant is not None else self._require_main_tenant()
         if device.get("id") is not None:
-            await self._insert(device)
+            await self._insert(device, shares=shares)
             return str(device["id"])
         for _ in range(_ATTEMPTS):
             device["id"] = await self._generate_id("devices")
             try:
-                await self._insert(device)
+                await self._insert(device, shares=shares)
             except DuplicateId:
                 continue  # somebody took the number meanwhile
             return str(device["id"])
@@ -279,10 +282,13 @@ class DeviceManager:
         *,
         is_new_id: bool = False,
         must_serve: bool = False,
+        shares: bool = False,
     ) -> Record:
         """Render and store a new device, with its new `config` in the same write."""
         return await finish(
-            self._insert_now(device, config, trigger, is_new_id=is_new_id, must_serve=must_serve)
+            self._insert_now(
+                device, config, trigger, is_new_id=is_new_id, must_serve=must_serve, shares=shares
+            )
         )
 
     async def _insert_now(
@@ -293,6 +299,7 @@ class DeviceManager:
         *,
         is_new_id: bool,
         must_serve: bool,
+        shares: bool,
     ) -> Record:
         main = self._require_main_tenant()
         check_id(device["id"])
@@ -301,19 +308,43 @@ class DeviceManager:
         validate_device(device)
         refusal: ProvdError | None = None
         for _ in range(_ATTEMPTS):
-            rivals = await self.ownership.find_rivals(device, None, main)
+            rivals, is_shared = await self._rivals_of_new(device, main, shares=shares)
             async with self._hold_devices((device["id"], *(rival.id for rival in rivals))):
                 if not is_new_id and await self.devices.get(device["id"]) is not None:
                     raise DuplicateId("devices", device["id"])
                 try:
                     return await self._store_new(
-                        copy_json(device), config, trigger, rivals, must_serve=must_serve
+                        copy_json(device),
+                        config,
+                        trigger,
+                        rivals,
+                        must_serve=must_serve,
+                        shares=is_shared,
                     )
                 except (RevisionConflict, IdentityTaken, StoreError) as error:
                     refusal = error
             await self._make_good(refusal, rivals)
         assert refusal is not None
         raise refusal
+
+    async def _rivals_of_new(
+        self, device: Document, main: str, *, shares: bool
+    ) -> tuple[list[Record], bool]:
+        """Return what a new device takes over, and whether it shares with one that stays."""
+        try:
+            return await self.ownership.find_rivals(device, None, main), False
+        except IdentityTaken as error:
+            if not shares:
+                raise
+            logger.warning(
+                "the new device %s has the %s %s of device %s, whose phone is served",
+                device["id"],
+                error.kind,
+                error.value,
+                error.owner_id,
+            )
+            self._duplicates = -1
+            return [], True
 
     async def _store_new(
         self,
@@ -323,6 +354,7 @@ class DeviceManager:
         rivals: Sequence[Record],
         *,
         must_serve: bool,
+        shares: bool,
     ) -> Record:
         await self.ownership.inherit(device, rivals)
         gone, gone_configs = await self.ownership.plan_takeover(device, rivals)
@@ -336,12 +368,13 @@ class DeviceManager:
         if trigger is not None and device["configured"]:
             await self._note_remote_state(device, trigger, config)
         writes: list[Write] = [*gone, *([] if config is None else [Insert("configs", config)])]
-        writes.append(Insert("devices", device))
+        writes.append(Insert("devices", device, shares=shares))
         try:
             revisions = await self._store.write(writes)
         except BaseException as error:
             # The owner's files have the same names.
-            self._remove_files(device, is_owner=not isinstance(error, IdentityTaken))
+            is_owner = not shares and not isinstance(error, IdentityTaken)
+            self._remove_files(device, is_owner=is_owner)
             raise
         self._note_takeover(rivals, gone_configs, device["id"])
         if config is not None:

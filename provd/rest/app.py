@@ -79,6 +79,13 @@ class Call:
             return Caller(self.tenant)
         return Caller(self.tenant, await self.visible())
 
+    async def may_share_identities(self) -> bool:
+        """Tell whether a new device may have the MAC address of another one.
+
+        Only the platform itself makes such devices, with a token of its main tenant.
+        """
+        return self.authorizer.is_platform and await self._is_of_main_tenant()
+
     async def _is_of_main_tenant(self) -> bool:
         main = self.authorizer.main_tenant
         if main is None:

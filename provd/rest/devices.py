@@ -230,7 +230,9 @@ class DevicesResource:
         device = call.member("device", dict)
         try:
             async with self._access.linked(device, await call.caller()):
-                device_id = await self._manager.insert_device(device, call.tenant)
+                device_id = await self._manager.insert_device(
+                    device, call.tenant, shares=await call.may_share_identities()
+                )
         except IdentityTaken as error:
             raise await self._manager.tell_owner(error, await call.visible()) from None
         remarks = await self._remarks(device_id, device)

@@ -333,6 +333,17 @@ def test_a_fresh_phone_is_claimed_by_the_tenant_that_puts_it(wazo):
     assert wazo.get(path).json["device"]["tenant_uuid"] == A1
 
 
+def test_only_the_platform_may_give_two_devices_one_mac(wazo):
+    mac = "00:15:65:1d:77:01"
+    first, second = create(wazo, id="twin-1", mac=mac), create(wazo, id="twin-2", mac=mac)
+    answer = wazo.post("/dev_mgr/devices", {"device": {"mac": mac}}, token="in-b")
+    assert answer.status == 400
+    assert answer.body.decode() == f"the mac '{mac}' belongs to another device"
+    assert wazo.get("/status", token="main").json["duplicates"] >= 1
+    for device_id in (second, first):
+        assert wazo.delete(f"/dev_mgr/devices/{device_id}", token="main").status == 204
+
+
 def test_a_key_is_of_the_request_tenant(wazo):
     value = {"param": {"value": "key-of-a1"}}
     assert (

@@ -83,6 +83,26 @@ def test_a_tenant_cannot_have_the_phone_of_another(ready):
     assert user(ready) == "alice"
 
 
+def test_a_device_that_the_platform_makes_may_share_and_harms_nobody(ready, caplog):
+    insert(ready, "a", config="alice", tenant="tenant-a")
+    assert user(ready) == "alice"
+    document = {"id": "b", "mac": mac(1), "plugin": "acme-1", "config": "bob"}
+    result(ready.manager.insert_device(document, OTHER, shares=True))
+    assert (
+        f"the new device b has the mac {mac(1)} of device a, whose phone is served" in caplog.text
+    )
+    assert not ready.stored("b")["configured"]
+    assert user(ready) == "alice"
+    assert result(ready.manager.count_duplicates()) == 1
+    put(ready, "b", OTHER, frozenset((OTHER,)), description="changed")
+    assert user(ready) == "alice"
+    delete(ready, "b")
+    assert user(ready) == "alice"
+    result(ready.manager.insert_device(document, OTHER, shares=True))
+    delete(ready, "a")
+    assert user(ready) == "bob"
+
+
 def test_who_sees_the_other_device_is_told_which_it_is(ready):
     insert(ready, "a", tenant="tenant-a")
     with pytest.raises(IdentityTaken) as caught:

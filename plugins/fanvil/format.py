@@ -274,7 +274,7 @@ def _summer_time(zone: Zone, phone: Phone) -> dict[str, Any] | None:
         phone.notes.add(f"timezone {zone.name} mixes kinds of rules: there is no summer time")
         return None
     return {
-        "fixed": not dst.is_by_week,
+        "fixed": 2 if dst.is_by_week else 1,
         "minutes": dst.save // 60,
         "changes": (("Start", _change(dst.start)), ("End", _change(dst.end))),
     }

@@ -43,7 +43,7 @@
 {% if time %}
 <TimeZone>{{ time.code }}</TimeZone>
 <TimeZoneName>{{ time.name }}</TimeZoneName>
-<EnableDST>{{ 1 if time.dst else 0 }}</EnableDST>
+<EnableDST>{{ 2 if time.dst else 0 }}</EnableDST>
 {% if time.dst %}
 <DSTFixedType>{{ time.dst.fixed }}</DSTFixedType>
 <DSTMinOffset>{{ time.dst.minutes }}</DSTMinOffset>

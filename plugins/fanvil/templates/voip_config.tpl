@@ -41,7 +41,7 @@
 {% if time %}
 <Time_Zone>{{ time.code }}</Time_Zone>
 <Time_Zone_Name>{{ time.name }}</Time_Zone_Name>
-<Enable_DST>{{ 1 if time.dst else 0 }}</Enable_DST>
+<Enable_DST>{{ 2 if time.dst else 0 }}</Enable_DST>
 {% if time.dst %}
 <DST_Fixed_Type>{{ time.dst.fixed }}</DST_Fixed_Type>
 <DST_Min_Offset>{{ time.dst.minutes }}</DST_Min_Offset>

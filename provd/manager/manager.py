@@ -482,12 +482,14 @@ class DeviceManager:
     async def _serve_successors(
         self, old: Mapping[str, Any], new: Mapping[str, Any] | None = None
     ) -> None:
-        """Render the devices to which what a device lost belongs from now on, after an import."""
+        """Render the device to which what another one lost belongs now, where several shared it."""
         kept = identities(new)
         for kind, value in identities(old).items():
-            if kept.get(kind) != value:
-                holders = await self.ownership.find_holders(kind, value)
-                await self._bring_back(holder for holder in holders if holder != old["id"])
+            if kept.get(kind) == value or not await self.ownership.find_holders(kind, value):
+                continue
+            owner = await self._store.owner(kind, value)
+            if owner is not None and owner != old["id"]:
+                await self._bring_back([owner])
 
     async def insert_new(
         self,

@@ -109,6 +109,8 @@ _TOP = frozenset(
         "package",
     }
 )
+_MOST = 1_000
+"""Lines, keys or modules of a model; a slip of the pen must not fill the memory."""
 _CODES = ("transport", "dtmf", "srtp", "syslog", "key")
 _STANDARD: dict[str, dict[str, Any]] = {
     "transport": {"udp": "udp", "tcp": "tcp", "tls": "tls", "default": "udp"},
@@ -277,7 +279,7 @@ def _load(path: str) -> dict[str, Any]:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
 @attrs.frozen
@@ -427,10 +429,10 @@ class _Reader:
         if unknown := table.keys() - known:
             self._refuse(f"model {name}: unknown key {min(unknown)!r}")
         if not _is_count(table.get("lines")):
-            self._refuse(f"model {name}: 'lines' must be a number from 0")
+            self._refuse(f"model {name}: 'lines' must be a number from 0 to {_MOST}")
         keys = table.get("keys", {})
         if not isinstance(keys, dict) or not all(map(_is_count, keys.values())):
-            self._refuse(f"model {name}: 'keys' must be a table of numbers")
+            self._refuse(f"model {name}: 'keys' must be a table of numbers from 0 to {_MOST}")
         if unknown := keys.keys() - key_slots.keys():
             self._refuse(f"model {name}: keys of an unknown group {min(unknown)!r}")
         first = self.document.get("keys_first", 1)
@@ -441,7 +443,9 @@ class _Reader:
         )
         added = table.get("modules", [0, 0])
         if not isinstance(added, list) or len(added) != 2 or not all(map(_is_count, added)):
-            self._refuse(f"model {name}: 'modules' must be two numbers: modules, keys of each")
+            self._refuse(
+                f"model {name}: 'modules' must be two numbers up to {_MOST}: modules, keys of each"
+            )
         modules, module_keys = added
         if modules and "module" not in key_slots:
             self._refuse(f"model {name} has modules, but 'keys' has no 'module'")

@@ -72,6 +72,11 @@ def test_what_is_in_a_file_of_packages_counts_too(tmp_path):
         ('words = ["acme"]', 'words = "acme"', "'words' must be a list of texts"),
         ('ouis = ["00:11:22"]', "ouis = [1]", "'ouis' must be a list of texts"),
         ("P1 = { lines = 2,", "P1 = {", "model P1: 'lines' must be a number from 0"),
+        (
+            "P1 = { lines = 2,",
+            "P1 = { lines = 9000000000,",
+            "model P1: 'lines' must be a number from 0 to 1000",
+        ),
         ("P1 = { lines = 2,", "P1 = { lines = -1,", "model P1: 'lines' must be a number from 0"),
         ("P1 = { lines = 2,", "P1 = { line = 2,", "model P1: unknown key 'line'"),
         ("D1 = {", "X1 = 5\nD1 = {", "model X1 must be a table"),

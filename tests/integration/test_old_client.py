@@ -179,7 +179,7 @@ def create_config(client, config_id, *parents, **raw_config):
 
 def create_device(client, device_id, **device):
     answer = client.devices.post("devices", {"device": {"id": device_id, **device}})
-    assert answer == {"id": device_id}
+    assert answer["id"] == device_id
 
 
 def status_of(call, *args, **kwargs):

@@ -1,6 +1,6 @@
 """Answers to changes say what came of them, beyond their status."""
 
-PLUGIN = "provd-yealink-v86"
+PLUGIN = "provd-yealink"
 LINE = {"username": "a", "password": "s3cret", "display_name": "A", "proxy_ip": "10.0.0.1"}
 
 

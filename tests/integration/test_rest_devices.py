@@ -741,7 +741,7 @@ def test_reading_one_device_is_quick(daemon, record_property):
 
 def test_the_phone_of_a_tenant_is_out_of_reach_for_another(daemon, in_a, in_b):
     mac = "00:15:65:1d:00:01"
-    document = {"mac": mac, "plugin": "provd-yealink-v86"}
+    document = {"mac": mac, "plugin": "provd-yealink"}
     answer = daemon.post("/dev_mgr/devices", {"device": document}, token=in_a)
     assert answer.status == 201
     owner = answer.json["id"]

@@ -226,6 +226,7 @@ ROWS = [
         before=after(have_device, have_code),
     ),
     Row("POST", "/dev_mgr/dhcpinfo", "provd.dev_mgr.dhcpinfo.create", 204, {"dhcp_info": COMMIT}),
+    Row("GET", "/dev_mgr/duplicates", "provd.dev_mgr.duplicates.read", 200),
     # Configs
     Row("GET", "/cfg_mgr", "provd.cfg_mgr.read"),
     Row("GET", "/cfg_mgr/configs", "provd.cfg_mgr.configs.read"),

@@ -126,7 +126,7 @@ class Site:
             "priority": "3",
             "enhanced": "0.0",
             "arg_1": code,
-            "arg_2": f"{ip or self.ip}:5060",
+            "arg_2": f"{ip or self.ip}:{SIP_PORT}",
         }
         lines = "".join(f"agi_{name}: {value}\n" for name, value in request.items())
         port = self.daemon.settings["agi"]["port"]

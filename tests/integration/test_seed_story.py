@@ -110,17 +110,17 @@ class Site:
         (file,) = saved.rglob(f"{self.mac.replace(':', '')}.cfg")
         return file.read_text()
 
-    def dial(self, code, ip=None):
+    def dial(self, code, ip=None, account="autoprov"):
         """Dial a code, as Asterisk tells it; return what the dialplan learns."""
         request = {
             "network": "yes",
             "network_script": "provision",
             "request": f"agi://127.0.0.1:{self.daemon.settings['agi']['port']}/provision",
-            "channel": "PJSIP/autoprov-00000003",
+            "channel": f"PJSIP/{account}-00000003",
             "language": "en",
             "type": "PJSIP",
             "uniqueid": "1700000000.3",
-            "callerid": "autoprov",
+            "callerid": account,
             "context": "provd-autoprov",
             "extension": f"*77{code}",
             "priority": "3",
@@ -258,7 +258,7 @@ def test_a_new_phone_gets_its_user_by_a_code_and_is_given_back(daemon, power_up)
     assert (counts["confirmed"], counts["waiting"], counts["failed"]) == (1, 0, 0)
 
     with site.is_notified("alice"):  # the account that it has now
-        assert site.dial("autoprov") == "success"
+        assert site.dial("autoprov", account="alice") == "success"
     file = site.boot()
     assert "account.1.user_name = autoprov" in file
     assert "alice" not in file

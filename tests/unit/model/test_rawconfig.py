@@ -280,9 +280,9 @@ def test_timezone_must_be_known(value):
 
 
 def test_locale_is_looked_at_where_it_starts():
-    for value in ("fr_FR", "fr_CA.UTF-8"):
+    for value in ("fr_FR", "fr_CA.UTF-8", "fr"):
         validate_stored({"locale": value})
-    for value in ("fr", "FR_fr", "xfr_FR", "fr-FR", "", 1, []):
+    for value in ("FR_fr", "xfr_FR", "fr-FR", "", 1, []):
         assert refusal({"locale": value}).startswith("locale: ")
 
 

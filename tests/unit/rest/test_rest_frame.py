@@ -32,6 +32,7 @@ class Everybody:
     """Lets every token do everything, for the tenant it names."""
 
     main_tenant = "main"
+    is_platform = False
 
     async def authorize(self, token, access, tenant):
         return tenant or "main"

@@ -67,6 +67,7 @@ class Tokens:
     """Tokens named `main`, `a`, `below` and `b`; A has a tenant below it."""
 
     main_tenant = MAIN
+    is_platform = False
     known: ClassVar = {"main": MAIN, "a": A, "b": B, "below": BELOW_A}
     below: ClassVar = {A: {BELOW_A}, MAIN: {A, B, BELOW_A}}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet import defer
@@ -14,7 +14,7 @@ from provd.errors import TooBusy
 from provd.logs import log_failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Hashable
+    from collections.abc import AsyncIterator, Coroutine, Hashable, Iterable
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,17 @@ class KeyedLocks:
             yield
         finally:
             self._release(key)
+
+    @asynccontextmanager
+    async def hold_all(self, kind: str, names: Iterable[str]) -> AsyncIterator[None]:
+        """Hold the locks of all `(kind, name)`, taken in one order, so that nobody waits in a ring.
+
+        TooBusy as for `hold`.
+        """
+        async with AsyncExitStack() as stack:
+            for name in sorted(set(names)):
+                await stack.enter_async_context(self.hold((kind, name)))
+            yield
 
     def _release(self, key: Hashable) -> None:
         """Hand a lock over to who waits longest.

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -70,7 +70,6 @@ from provd.store.interface import Delete, Insert, Record, Replace, Write
 
 if TYPE_CHECKING:
     from collections.abc import (
-        AsyncIterator,
         Callable,
         Collection,
         Iterable,
@@ -78,6 +77,7 @@ if TYPE_CHECKING:
         Mapping,
         Sequence,
     )
+    from contextlib import AbstractAsyncContextManager
 
     from provd.manager.jobs import Jobs
     from provd.manager.parameters import Parameters
@@ -309,7 +309,7 @@ class DeviceManager:
         refusal: ProvdError | None = None
         for _ in range(_ATTEMPTS):
             rivals, is_shared = await self._rivals_of_new(device, main, shares=shares)
-            async with self._hold_devices((device["id"], *(rival.id for rival in rivals))):
+            async with self._locks.hold_all("device", (device["id"], *(one.id for one in rivals))):
                 if not is_new_id and await self.devices.get(device["id"]) is not None:
                     raise DuplicateId("devices", device["id"])
                 try:
@@ -419,10 +419,10 @@ class DeviceManager:
 
     async def report_duplicates(self) -> None:
         """Write into the log what several devices share."""
-        self._duplicates = -1
-        if not await self.count_duplicates():
-            return
         found = await self._store.duplicates()
+        self._duplicates = len(found)
+        if not found:
+            return
         logger.warning(
             "%d MAC addresses, serial numbers or UUIDs belong to several devices each, and one of"
             " those is served; provd-admin duplicates lists and resolves them: %s",
@@ -432,14 +432,6 @@ class DeviceManager:
         )
 
     # Taking over
-
-    @asynccontextmanager
-    async def _hold_devices(self, device_ids: Iterable[str]) -> AsyncIterator[None]:
-        """Hold the locks of several devices, which all take in the same order."""
-        async with AsyncExitStack() as stack:
-            for device_id in sorted(set(device_ids)):
-                await stack.enter_async_context(self._locks.hold(("device", device_id)))
-            yield
 
     def _note_takeover(
         self, rivals: Iterable[Record], configs: Iterable[Record], device_id: str
@@ -568,7 +560,7 @@ class DeviceManager:
         held = {device_id}
         refusal: ProvdError | None = None
         for _ in range(_ATTEMPTS):
-            async with self._hold_devices(held):
+            async with self._locks.hold_all("device", held):
                 record = await self.devices.get(device_id)
                 if record is None:
                     raise DeviceNotFound(device_id)
@@ -1253,13 +1245,9 @@ class DeviceManager:
         """Return the ids of the configs that inherit from one, directly or not."""
         return await self._store.descendants(config_id)
 
-    @asynccontextmanager
-    async def hold_names(self, config_ids: Iterable[str]) -> AsyncIterator[None]:
+    def hold_names(self, config_ids: Iterable[str]) -> AbstractAsyncContextManager[None]:
         """Let nobody else, who holds names too, make or name configs of these ids meanwhile."""
-        async with AsyncExitStack() as stack:
-            for config_id in sorted(set(config_ids)):
-                await stack.enter_async_context(self._locks.hold(("config name", config_id)))
-            yield
+        return self._locks.hold_all("config name", config_ids)
 
     async def insert_config(self, document: Document, owner: str | None = None) -> str:
         """Store a new config of the tenant `owner`, None for the main one; return its id.

@@ -148,9 +148,15 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_page_is_in_the_table_of_contents():
-    toctree = re.search(r"```\{toctree\}\n(.*?)```", read("docs/index.md"), re.DOTALL)[1]
-    listed = set(toctree.split()) - {":maxdepth:", "1"}
-    assert listed == {page.stem for page in ROOT.glob("docs/*.md")} - {"index"}
+    for folder, options, others in (
+        ("docs", {":maxdepth:", "1"}, {"phones/index"}),
+        ("docs/phones", {":hidden:"}, set()),
+    ):
+        index = read(f"{folder}/index.md")
+        toctree = re.search(r"```\{toctree\}\n(.*?)```", index, re.DOTALL)[1]
+        listed = set(toctree.split()) - options
+        pages = {page.stem for page in (ROOT / folder).glob("*.md")} - {"index"}
+        assert listed == pages | others
 
 
 def texts_of_the_code():

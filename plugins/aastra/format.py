@@ -53,11 +53,10 @@ class AastraPlugin(FamilyPlugin):
             return f'"{text}"'
         return text
 
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that a line cannot hold."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret))
-        return phone
+    @staticmethod
+    def can_hold(secret: str) -> bool:
+        """Tell whether a line can hold a password; blanks at its ends can be quoted."""
+        return secret == to_one_line(secret)
 
     def file_names(self, device: Mapping[str, Any]) -> Iterator[str]:
         """Yield the names of the configuration and of the certificates that it may refer to."""
@@ -137,7 +136,7 @@ def time_settings(phone: Phone) -> Iterator[Setting]:
     yield "time zone name", "Custom"
     yield "time zone minutes", -zone.minutes
     dst = zone.dst
-    if dst is not None and dst.is_by_week != (dst.end.weekday is not None):
+    if dst is not None and dst.is_mixed:
         phone.notes.add(f"time zone {zone.name} mixes kinds of rules; there is no summer time")
         dst = None
     if dst is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.plugin.api import FamilyPlugin, Phone, to_one_line
+from provd.plugin.api import FamilyPlugin, Phone, is_line_safe, to_line_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from provd.plugin.api import Account, Key
 
@@ -21,21 +21,12 @@ class AkuvoxPlugin(FamilyPlugin):
     """Akuvox phones."""
 
     IS_PLUGIN = True
-
-    @staticmethod
-    def escape(value: Any) -> str:
-        """Return `value` as it may stand after `key = `, on one line; booleans are 1 and 0."""
-        return str(int(value)) if isinstance(value, bool) else to_one_line(value).strip()
+    escape = staticmethod(to_line_value)
+    can_hold = staticmethod(is_line_safe)
 
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return the settings."""
         return {"settings": list(settings_of(phone, self.firmware_url(phone)))}
-
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that the format cannot hold."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
-        return phone
 
 
 def settings_of(phone: Phone, firmware: str | None) -> Iterator[Setting]:
@@ -58,7 +49,7 @@ def settings_of(phone: Phone, firmware: str | None) -> Iterator[Setting]:
 
 def _account(prefix: str, account: Account, phone: Phone) -> Iterator[Setting]:
     servers = account.servers
-    backup, route = servers.backup_registrar, servers.outbound_proxy
+    backup, route = servers.backup_registrar, phone.outbound_of(account)
     yield f"{prefix}.GENERAL.Enable", 1
     yield f"{prefix}.GENERAL.Label", account.extension or account.name
     yield f"{prefix}.GENERAL.DisplayName", account.name
@@ -70,12 +61,6 @@ def _account(prefix: str, account: Account, phone: Phone) -> Iterator[Setting]:
     yield f"{prefix}.SIP.Server2", backup.host if backup else None
     yield f"{prefix}.SIP.Port2", backup.port if backup else None
     yield f"{prefix}.SIP.TransType", account.transport
-    if servers.proxy != servers.registrar:
-        if route is not None:
-            phone.notes.add(
-                f"the proxy of line {account.number} is left out: the outbound one takes its place"
-            )
-        route = route or servers.proxy
     yield f"{prefix}.OUTPROXY.Enable", route is not None
     yield f"{prefix}.OUTPROXY.Server", route.host if route else None
     yield f"{prefix}.OUTPROXY.Port", route.port if route else None

@@ -10,7 +10,14 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from provd.model.addresses import is_normed_ip
-from provd.plugin.api import FamilyPlugin, Markup, Phone, escape_xml, to_one_line
+from provd.plugin.api import (
+    FamilyPlugin,
+    Markup,
+    Phone,
+    escape_xml,
+    is_line_safe,
+    to_one_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -111,7 +118,7 @@ def usable_keys(phone: Phone) -> Iterator[Key]:
 
 def touch_sections(phone: Phone) -> list[Section]:
     """Return the sections of an IP Touch phone, values on one line."""
-    phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
+    phone.check_secrets(is_line_safe)
     tables = phone.family.tables["touch"]
     first = phone.first_account
     password = touch_password(phone)

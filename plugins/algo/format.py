@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.plugin.api import FamilyPlugin, Phone, to_one_line
+from provd.plugin.api import FamilyPlugin, Phone, is_line_safe, to_line_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from provd.plugin.api import Account, Server
 
@@ -18,21 +18,12 @@ class AlgoPlugin(FamilyPlugin):
     """Algo speakers, alerters and paging adapters."""
 
     IS_PLUGIN = True
-
-    @staticmethod
-    def escape(value: Any) -> str:
-        """Return `value` as it may stand after `key = `, on one line; booleans are 1 and 0."""
-        return str(int(value)) if isinstance(value, bool) else to_one_line(value).strip()
+    escape = staticmethod(to_line_value)
+    can_hold = staticmethod(is_line_safe)
 
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return the settings."""
         return {"settings": list(settings_of(phone))}
-
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that the format cannot hold."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
-        return phone
 
 
 def settings_of(phone: Phone) -> Iterator[Setting]:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from provd.plugin.api import FamilyPlugin, Phone, to_one_line
+from provd.plugin.api import (
+    FamilyPlugin,
+    Phone,
+    is_line_safe,
+    to_one_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +24,7 @@ class AvayaPlugin(FamilyPlugin):
     """Avaya phones."""
 
     IS_PLUGIN = True
+    can_hold = staticmethod(is_line_safe)
 
     @staticmethod
     def escape(value: Any) -> str:
@@ -28,7 +34,6 @@ class AvayaPlugin(FamilyPlugin):
     def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
         """Refuse a password that a line cannot hold, and note what the phones have not."""
         phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
         first = phone.first_account
         if first is not None and first.srtp_mode != "disabled":
             phone.notes.add("sip_srtp_mode is left out: it is not known how to turn SRTP on")

@@ -14,9 +14,8 @@ from provd.plugin.api import (
     FamilyPlugin,
     Phone,
     RawConfigParamError,
-    code_of,
     escape_xml,
-    nearest_code_of,
+    is_line_safe,
     to_one_line,
 )
 
@@ -44,6 +43,7 @@ class CiscoSccpPlugin(FamilyPlugin):
 
     IS_PLUGIN = True
     needs_http = False
+    can_hold = staticmethod(is_line_safe)
 
     @staticmethod
     def escape(value: Any) -> str:
@@ -63,7 +63,6 @@ class CiscoSccpPlugin(FamilyPlugin):
     def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
         """Refuse a password that would reach the phone as another one."""
         phone = super().read(device, {**raw_config, "sip_lines": {}, "funckeys": {}})
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
         for section in ("sip_lines", "funckeys"):
             if raw_config.get(section) and raw_config.get("sccp_call_managers"):
                 phone.notes.add(f"{section}: the phone gets them from its SCCP server")
@@ -78,19 +77,9 @@ class CiscoSccpPlugin(FamilyPlugin):
             phone.notes.add(
                 "vlan_id is left out: the phone takes its VLAN from CDP, LLDP or its menu"
             )
-        zone, zone_name = phone.zone, None
-        if zone is not None:
-            zones = self.family.tables["zones"]
-            zone_name = nearest_code_of(zone, zones)
-            if zone_name is None:
-                phone.notes.add(
-                    f"timezone {zone.name}: the phone has no such zone, it keeps its own"
-                )
-            elif code_of(zone, zones) is None:
-                phone.notes.add(f"timezone {zone.name}: summer time is that of {zone_name}")
         return {
             "managers": managers,
-            "zone_name": zone_name,
+            "zone_name": phone.nearest_zone_code(self.family.tables["zones"]),
             "load": self.load_of(phone),
             "phonebook": phone.phonebook_url("cisco", entry_point="menu"),
         }

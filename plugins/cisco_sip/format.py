@@ -16,9 +16,8 @@ from provd.plugin.api import (
     Phone,
     RawConfigError,
     RenderedFile,
-    code_of,
     escape_xml,
-    nearest_code_of,
+    is_line_safe,
     to_one_line,
 )
 
@@ -63,6 +62,7 @@ class CiscoSipPlugin(FamilyPlugin):
     """Cisco phones with enterprise firmware and SIP."""
 
     IS_PLUGIN = True
+    can_hold = staticmethod(is_line_safe)
 
     @staticmethod
     def escape(value: Any) -> str:
@@ -80,12 +80,6 @@ class CiscoSipPlugin(FamilyPlugin):
         if name.startswith(_OTHER_FORMATS) or name.endswith(_MPP_SUFFIX):
             return DeviceSupport.IMPROBABLE
         return score + _MORE_LIKELY_THAN_SPA
-
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that would reach the phone as another one."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
-        return phone
 
     # Files
 
@@ -119,16 +113,9 @@ class CiscoSipPlugin(FamilyPlugin):
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return what the templates want beside the neutral names."""
         note_left_out(phone)
-        zone, zone_name = phone.zone, None
-        if zone is not None and not is_adapter_model(phone.model.name):
-            zones = self.family.tables["zones"]
-            zone_name = nearest_code_of(zone, zones)
-            if zone_name is None:
-                phone.notes.add(
-                    f"timezone {zone.name}: the phone has no such zone, it keeps its own"
-                )
-            elif code_of(zone, zones) is None:
-                phone.notes.add(f"timezone {zone.name}: summer time is that of {zone_name}")
+        zone_name = None
+        if not is_adapter_model(phone.model.name):
+            zone_name = phone.nearest_zone_code(self.family.tables["zones"])
         first = phone.first_account
         outbound = next(
             (one for one in (a.servers.outbound_proxy for a in phone.accounts.values()) if one),

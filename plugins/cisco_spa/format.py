@@ -19,6 +19,7 @@ from provd.plugin.api import (
     RequestType,
     code_of,
     escape_xml,
+    is_line_safe,
     to_one_line,
 )
 
@@ -50,6 +51,7 @@ class CiscoSpaPlugin(FamilyPlugin):
     """Cisco and Linksys phones and adapters that read flat profiles."""
 
     IS_PLUGIN = True
+    can_hold = staticmethod(is_line_safe)
 
     @staticmethod
     def escape(value: Any) -> str:
@@ -86,12 +88,6 @@ class CiscoSpaPlugin(FamilyPlugin):
         if score > DeviceSupport.PROBABLE and name not in self.family.models and name.isdigit():
             return DeviceSupport.PROBABLE  # phones of both kinds have four digits
         return score
-
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that would reach the phone as another one."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
-        return phone
 
     def render_common(self, raw_config: dict[str, Any]) -> Iterable[RenderedFile]:
         """Return the file that each model asks for by itself, under the name that it uses."""

@@ -250,7 +250,7 @@ def time_settings(phone: Phone) -> dict[str, Any] | None:
         hours = f"{zone.minutes // _HOUR}" if not zone.minutes % _HOUR else ""
         found = phone.family.tables["hours"].get(hours)
         if found is None:
-            phone.notes.add(f"timezone {zone.name}: the phone has no such zone, it keeps its own")
+            phone.note_unknown_zone()
             return None
         code, name = found
     else:
@@ -270,7 +270,7 @@ def _summer_time(zone: Zone, phone: Phone) -> dict[str, Any] | None:
     dst = zone.dst
     if dst is None:
         return None
-    if dst.is_by_week != (dst.end.weekday is not None):
+    if dst.is_mixed:
         phone.notes.add(f"timezone {zone.name} mixes kinds of rules: there is no summer time")
         return None
     return {

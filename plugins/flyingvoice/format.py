@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.plugin.api import FamilyPlugin, Phone, to_one_line
+from provd.plugin.api import FamilyPlugin, Phone, is_line_safe, to_line_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,23 +20,17 @@ class FlyingVoicePlugin(FamilyPlugin):
     """FlyingVoice phones."""
 
     IS_PLUGIN = True
-
-    @staticmethod
-    def escape(value: Any) -> str:
-        """Return `value` as it may stand after `key = `, on one line; booleans are 1 and 0."""
-        return str(int(value)) if isinstance(value, bool) else to_one_line(value).strip()
+    escape = staticmethod(to_line_value)
+    can_hold = staticmethod(is_line_safe)
 
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return the settings."""
         return {"settings": list(settings_of(phone, self.firmware_url(phone)))}
 
     def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that the format cannot hold."""
+        """Refuse a login that the phone could not tell from its password."""
         phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
-        for account in ("admin", "user"):
-            if ":" in str(raw_config.get(f"{account}_username") or ""):
-                raise phone.refuse(f"{account}_username", "a colon ends the name for the phone")
+        phone.check_login_names()
         return phone
 
 
@@ -62,13 +56,7 @@ def settings_of(phone: Phone, firmware: str | None) -> Iterator[Setting]:
 
 def _account(prefix: str, account: Account, phone: Phone) -> Iterator[Setting]:
     servers = account.servers
-    backup, route = servers.backup_registrar, servers.outbound_proxy
-    if servers.proxy != servers.registrar:
-        if route is not None:
-            phone.notes.add(
-                f"the proxy of line {account.number} is left out: the outbound one takes its place"
-            )
-        route = route or servers.proxy
+    backup, route = servers.backup_registrar, phone.outbound_of(account)
     yield f"{prefix}.enable", 1
     yield f"{prefix}.label", account.extension or account.name
     yield f"{prefix}.display_name", account.name

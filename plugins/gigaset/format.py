@@ -201,7 +201,7 @@ class GigasetPlugin(FamilyPlugin):
             if code is not None:
                 phone.notes.add(f"timezone {zone.name}: the phone has another with its offset")
         if code is None:
-            phone.notes.add(f"timezone {zone.name}: the phone has no such zone, it keeps its own")
+            phone.note_unknown_zone()
         return code
 
     # Phones that are configured by their pages

@@ -238,7 +238,7 @@ def _zone(zone: Zone, phone: Phone) -> Iterator[Setting]:
     if code is None:
         code = tables["offsets"].get(str(zone.minutes))
     if code is None:
-        phone.notes.add(f"timezone {zone.name}: the phone has no such zone, it keeps its own")
+        phone.note_unknown_zone()
         return
     yield 143, "DHCPOverrideTimeZone", 0
     yield 64, "Preference.TimeZone", code

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from provd.plugin.api import FamilyPlugin, Phone, RequestType, to_one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from provd.plugin.api import DeviceInfo, PhoneRequest
 
 # A line may have 537 bytes; names are shorter than the remainder.
@@ -41,11 +39,10 @@ class PanasonicPlugin(FamilyPlugin):
             return None
         return info
 
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that the format cannot hold."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: self.escape(secret) == secret)
-        return phone
+    @staticmethod
+    def can_hold(secret: str) -> bool:
+        """Tell whether a password can stand between the quotation marks of its line."""
+        return PanasonicPlugin.escape(secret) == secret
 
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return what the template wants beside the neutral names."""

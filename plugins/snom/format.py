@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,8 +15,8 @@ from provd.plugin.api import (
     Phone,
     PhoneRequest,
     RenderedFile,
-    code_of,
     escape_xml,
+    is_xml_safe,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +71,7 @@ class SnomPlugin(FamilyPlugin):
     """
 
     IS_PLUGIN = True
+    can_hold = staticmethod(is_xml_safe)
 
     @staticmethod
     def escape(value: Any) -> str:
@@ -90,18 +90,9 @@ class SnomPlugin(FamilyPlugin):
         super().check_settings(settings)
         self._check_names("module_firmware", settings.get("module_firmware"))
 
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that XML cannot hold."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: html.unescape(escape_xml(secret)) == secret)
-        return phone
-
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return what the templates want beside the neutral names."""
-        zone = phone.zone
-        zone_code = None if zone is None else code_of(zone, self.family.tables["zones"])
-        if zone is not None and zone_code is None:
-            phone.notes.add(f"timezone {zone.name}: the phone has no such zone, it keeps its own")
+        zone_code = phone.zone_code(self.family.tables["zones"])
         identities = identities_of(phone)
         used = {one.idx for one in identities}
         first = phone.first_account

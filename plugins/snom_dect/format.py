@@ -5,13 +5,17 @@ Handsets name one of ten servers. Firmware 7 has more settings than 5.20, and ot
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from provd.plugin.api import FamilyPlugin, Phone, code_of, escape_xml
+from provd.plugin.api import (
+    FamilyPlugin,
+    Phone,
+    escape_xml,
+    is_xml_safe,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from provd.plugin.api import Account, Server
 
@@ -44,24 +48,16 @@ class SnomDectPlugin(FamilyPlugin):
     """Snom DECT bases."""
 
     IS_PLUGIN = True
+    can_hold = staticmethod(is_xml_safe)
 
     @staticmethod
     def escape(value: Any) -> str:
         """Return `value` as XML holds it; booleans are on and off."""
         return _ON_OFF[value] if isinstance(value, bool) else escape_xml(value)
 
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that XML cannot hold."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: html.unescape(escape_xml(secret)) == secret)
-        return phone
-
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return what the templates want beside the neutral names."""
-        zone = phone.zone
-        zone_code = None if zone is None else code_of(zone, self.family.tables["zones"])
-        if zone is not None and zone_code is None:
-            phone.notes.add(f"timezone {zone.name}: the base has no such zone, it keeps its own")
+        zone_code = phone.zone_code(self.family.tables["zones"], "base")
         servers, server_of = servers_of(phone)
         labels = self.family.tables["mailbox_labels"]
         newest = phone.model.firmware[-1:] or ("7",)

@@ -14,8 +14,9 @@ from provd.plugin.api import (
     Phone,
     RenderedFile,
     code_of,
+    is_line_safe,
     nearest_code_of,
-    to_one_line,
+    to_line_value,
 )
 
 if TYPE_CHECKING:
@@ -34,16 +35,15 @@ class TechnicolorPlugin(FamilyPlugin):
 
     IS_PLUGIN = True
 
+    escape = staticmethod(to_line_value)
+
     @staticmethod
-    def escape(value: Any) -> str:
-        """Return `value` on one line; booleans are 1 and 0. Nothing can quote outer blanks."""
-        if isinstance(value, bool):
-            return str(int(value))
-        return to_one_line(value).strip()
+    def can_hold(secret: str) -> bool:
+        """Tell whether a file can hold a password as it is; nothing can quote outer blanks."""
+        return is_western(secret) and is_line_safe(secret)
 
     def files_of(self, phone: Phone) -> Iterable[RenderedFile]:
         """Return the file of a phone, with a serial number of its content."""
-        phone.check_secrets(can_hold)
         for number, account in phone.accounts.items():
             if not is_western(account.display_name or ""):
                 phone.notes.add(f"the name of line {number} has characters that are not shown")
@@ -85,15 +85,10 @@ class TechnicolorPlugin(FamilyPlugin):
             return None
         code: int | None = nearest_code_of(zone, codes, _APART)
         if code is None:
-            phone.notes.add(f"timezone {zone.name}: the phone has no such zone, it keeps its own")
+            phone.note_unknown_zone()
         elif code_of(zone, codes) is None:
             phone.notes.add(f"timezone {zone.name}: the phone has another one near it")
         return code
-
-
-def can_hold(secret: str) -> bool:
-    """Tell whether a file can hold a password as it is."""
-    return is_western(secret) and TechnicolorPlugin.escape(secret) == secret
 
 
 def is_western(text: str) -> bool:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from provd.plugin.api import DeviceInfo, FamilyPlugin, Phone, PhoneRequest, to_one_line
+from provd.plugin.api import (
+    DeviceInfo,
+    FamilyPlugin,
+    Phone,
+    PhoneRequest,
+    is_line_safe,
+    to_line_value,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from provd.plugin.api import Account, Change
 
@@ -35,11 +42,8 @@ class VTechPlugin(FamilyPlugin):
     """VTech phones."""
 
     IS_PLUGIN = True
-
-    @staticmethod
-    def escape(value: Any) -> str:
-        """Return `value` as it may stand after `key = `, on one line; booleans are 1 and 0."""
-        return str(int(value)) if isinstance(value, bool) else to_one_line(value).strip()
+    escape = staticmethod(to_line_value)
+    can_hold = staticmethod(is_line_safe)
 
     def refine(self, info: DeviceInfo, request: PhoneRequest) -> DeviceInfo | None:  # noqa: ARG002
         """Leave out what does not tell the MAC: the file of a model, which phones can do without.
@@ -51,12 +55,6 @@ class VTechPlugin(FamilyPlugin):
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return the settings."""
         return {"settings": list(settings_of(phone, self.firmware_url(phone)))}
-
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that the format cannot hold."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
-        return phone
 
 
 def settings_of(phone: Phone, firmware: str | None) -> Iterator[Setting]:

@@ -14,8 +14,8 @@ from provd.plugin.api import (
     Markup,
     Phone,
     PhoneRequest,
-    RawConfigParamError,
     RenderedFile,
+    is_line_safe,
     to_one_line,
 )
 
@@ -53,6 +53,7 @@ class YealinkPlugin(FamilyPlugin):
     """
 
     IS_PLUGIN = True
+    can_hold = staticmethod(is_line_safe)
 
     def check_settings(self, settings: Mapping[str, Any]) -> None:
         """Refuse settings of another form."""
@@ -183,12 +184,7 @@ class YealinkPlugin(FamilyPlugin):
     def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
         """Refuse a login that the phone could not tell from its password."""
         phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
-        for account in ("admin", "user"):
-            if ":" in str(raw_config.get(f"{account}_username") or ""):
-                raise RawConfigParamError(
-                    f"{account}_username: a colon ends the name for the phone"
-                )
+        phone.check_login_names()
         return phone
 
 
@@ -231,7 +227,7 @@ def time_settings(phone: Phone, release: int) -> dict[str, Any] | None:
     dst = zone.dst
     if dst is None:
         return settings
-    if dst.is_by_week != (dst.end.weekday is not None):
+    if dst.is_mixed:
         phone.notes.add(f"time zone {zone.name} mixes kinds of rules; there is no summer time")
         return settings
     settings.update(

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet import defer, threads
 
-from provd.plugin.api import FamilyPlugin, InvalidDocument, Phone, RawConfigError, to_one_line
+from provd.plugin.api import (
+    FamilyPlugin,
+    InvalidDocument,
+    Phone,
+    RawConfigError,
+    is_line_safe,
+    to_one_line,
+)
 from provd.plugin.downloaders import AuthDownloader
 from provd.plugin.firmware import FetchfwPluginHelper
 
@@ -35,6 +42,7 @@ class ZenitelPlugin(FamilyPlugin):
 
     IS_PLUGIN = True
     needs_http = False
+    can_hold = staticmethod(is_line_safe)
     web_port = 80
     """Of the station's own pages."""
 
@@ -60,12 +68,6 @@ class ZenitelPlugin(FamilyPlugin):
     def escape(value: Any) -> str:
         """Return `value` as it may stand after `key=`: on one line, without blanks at its ends."""
         return to_one_line(value).strip()
-
-    def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Refuse a password that a line cannot hold."""
-        phone = super().read(device, raw_config)
-        phone.check_secrets(lambda secret: secret == to_one_line(secret).strip())
-        return phone
 
     def context(self, phone: Phone) -> dict[str, Any]:
         """Return what the template wants beside the neutral names."""

@@ -45,7 +45,13 @@ from provd.plugin.phones.keys import Key, Slot
 from provd.plugin.phones.phone import Phone
 from provd.plugin.phones.plugin import FamilyPlugin
 from provd.plugin.phones.sip import Account, Server, Servers
-from provd.plugin.phones.text import escape_xml, to_one_line
+from provd.plugin.phones.text import (
+    escape_xml,
+    is_line_safe,
+    is_xml_safe,
+    to_line_value,
+    to_one_line,
+)
 from provd.plugin.phones.zones import Change, Zone, code_of, nearest_code_of
 from provd.plugin.templates import TemplatePluginHelper
 from provd.plugin.vendor import DeviceInfo, PhoneRequest, RenderedFile, VendorPlugin
@@ -88,11 +94,14 @@ __all__ = [
     "escape_xml",
     "format_mac",
     "get_timezone_info",
+    "is_line_safe",
     "is_normed_mac",
     "is_normed_uuid",
+    "is_xml_safe",
     "nearest_code_of",
     "norm_mac",
     "norm_uuid",
+    "to_line_value",
     "to_one_line",
     "week_start_on_monday",
 ]

@@ -14,14 +14,14 @@ from provd.plugin.phonebook import add_wazo_phoned_user_service_url, add_xivo_ph
 from provd.plugin.phones.keys import keys_of
 from provd.plugin.phones.sip import accounts_of
 from provd.plugin.phones.values import Notes, Values, to_code
-from provd.plugin.phones.zones import zone_of
+from provd.plugin.phones.zones import code_of, nearest_code_of, zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from provd.plugin.phones.family import Family, Model
     from provd.plugin.phones.keys import Key, Slot
-    from provd.plugin.phones.sip import Account
+    from provd.plugin.phones.sip import Account, Server
     from provd.plugin.phones.zones import Zone
 
 _VERSION_PART = re.compile(r"\d+")
@@ -81,7 +81,6 @@ class Phone:
     device: Mapping[str, Any]
     raw: Mapping[str, Any]
     model: Model
-    is_known_model: bool = True
     notes: Notes = attrs.field(factory=Notes)
     _memo: dict[str, Any] = attrs.field(factory=dict, repr=False, eq=False)
 
@@ -163,6 +162,20 @@ class Phone:
         """Keys of the model that are to be cleared."""
         return self._keys[1]
 
+    def outbound_of(self, account: Account) -> Server | None:
+        """Return the outbound proxy, for phones that know a registrar and that one alone.
+
+        A proxy other than the registrar takes its place; where there are both it is left out.
+        """
+        servers = account.servers
+        if servers.proxy == servers.registrar:
+            return servers.outbound_proxy
+        if servers.outbound_proxy is not None:
+            self.notes.add(
+                f"the proxy of line {account.number} is left out: the outbound one takes its place"
+            )
+        return servers.outbound_proxy or servers.proxy
+
     # Everything else
 
     @property
@@ -186,6 +199,10 @@ class Phone:
     @property
     def zone(self) -> Zone | None:
         """Time zone; None keeps that of the phone."""
+        zone: Zone | None = self._once("zone", self._read_zone)
+        return zone
+
+    def _read_zone(self) -> Zone | None:
         name = self.values.text("timezone")
         if name is None:
             return None
@@ -193,6 +210,30 @@ class Phone:
         if zone is None:
             self.notes.add(f"timezone is left out: there is no zone {name!r}")
         return zone
+
+    def zone_code(self, codes: Mapping[str, Any], what: str = "phone") -> Any:
+        """Return the vendor's code of the zone (see `code_of`); None, noted, if it has none."""
+        code = None if self.zone is None else code_of(self.zone, codes)
+        if code is None:
+            self.note_unknown_zone(what)
+        return code
+
+    def nearest_zone_code(self, codes: Mapping[str, Any]) -> Any:
+        """Return the vendor's code of the zone nearest to it; what differs is noted."""
+        zone = self.zone
+        code = None if zone is None else nearest_code_of(zone, codes)
+        if code is None:
+            self.note_unknown_zone()
+        elif zone is not None and code_of(zone, codes) is None:
+            self.notes.add(f"timezone {zone.name}: summer time is that of {code}")
+        return code
+
+    def note_unknown_zone(self, what: str = "phone") -> None:
+        """Note that the phone, or what else it is called, does not have the zone asked for."""
+        if self.zone is not None:
+            self.notes.add(
+                f"timezone {self.zone.name}: the {what} has no such zone, it keeps its own"
+            )
 
     @property
     def ntp(self) -> str | None:
@@ -207,6 +248,10 @@ class Phone:
     @property
     def vlan(self) -> Vlan | None:
         """The VLAN for voice, None without one."""
+        vlan: Vlan | None = self._once("vlan", self._read_vlan)
+        return vlan
+
+    def _read_vlan(self) -> Vlan | None:
         values = self.values
         if not values.flag("vlan_enabled"):
             return None
@@ -222,6 +267,10 @@ class Phone:
     @property
     def syslog(self) -> Syslog | None:
         """Where to log, None for nowhere."""
+        syslog: Syslog | None = self._once("syslog", self._read_syslog)
+        return syslog
+
+    def _read_syslog(self) -> Syslog | None:
         values = self.values
         host = values.text("syslog_ip")
         if not values.flag("syslog_enabled") or host is None:
@@ -237,7 +286,10 @@ class Phone:
     @property
     def extens(self) -> dict[str, str | None]:
         """Codes to dial, such as `dnd` and `pickup_call`, from `exten_*`; None if absent."""
-        return {name: self.values.text(f"exten_{name}") for name in EXTENS}
+        extens: dict[str, str | None] = self._once(
+            "extens", lambda: {name: self.values.text(f"exten_{name}") for name in EXTENS}
+        )
+        return extens
 
     @property
     def certificates(self) -> list[str]:
@@ -336,6 +388,12 @@ class Phone:
                     parameter,
                     "it holds what the phone cannot be told: a line end, or a blank at its end",
                 )
+
+    def check_login_names(self) -> None:
+        """Refuse a login name with a colon, for formats in which the password follows one."""
+        for account in ("admin", "user"):
+            if ":" in str(self.raw.get(f"{account}_username") or ""):
+                raise self.refuse(f"{account}_username", "a colon ends the name for the phone")
 
     def refuse(self, parameter: str, reason: str) -> RawConfigParamError:
         """Return the error for a parameter that cannot be written."""

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 import attrs
@@ -23,7 +23,7 @@ from provd.plugin.phones.phone import Phone, version_of
 from provd.plugin.vendor import DeviceInfo, PhoneRequest, RenderedFile, VendorPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from provd.plugin.phones.match import Identification
 
@@ -44,6 +44,8 @@ class FamilyPlugin(VendorPlugin):
 
     needs_http = True
     """Whether its files hold URLs of this server."""
+    can_hold: ClassVar[Callable[[str], bool] | None] = None
+    """Tells whether its files can hold a password as it is; None if they can hold any."""
 
     def __init__(
         self, app: Any, plugin_dir: str, gen_cfg: dict[str, Any], spec_cfg: dict[str, Any]
@@ -212,13 +214,19 @@ class FamilyPlugin(VendorPlugin):
         return files
 
     def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
-        """Return the phone that a device and its raw config describe."""
+        """Return the phone that a device and its raw config describe.
+
+        RawConfigParamError if `can_hold` says no to one of its passwords.
+        """
         model = self.model_of(device, raw_config)
         phone = Phone(self.family, device, raw_config, model)
         name = device.get("model")
         if name and name not in self.family.models:
             like = f", and is configured like {model.name}" if model.name != name else ""
             phone.notes.add(f"{self.family.vendor} {name} is not a model that we know{like}")
+        can_hold = type(self).can_hold
+        if can_hold is not None:
+            phone.check_secrets(can_hold)
         return phone
 
     def files_of(self, phone: Phone) -> Iterable[RenderedFile]:

@@ -5,6 +5,7 @@ Every template prints values through its family's `escape`; these are the usual 
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from typing import Any
@@ -53,3 +54,21 @@ def to_one_line(value: Any) -> str:
     if text.isprintable():
         return text
     return "".join(" " if unicodedata.category(char) in _LINE_ENDS else char for char in text)
+
+
+def to_line_value(value: Any) -> str:
+    """Return `value` as it may stand after `key = `: on one line, no blanks at its ends.
+
+    Booleans are 1 and 0.
+    """
+    return str(int(value)) if isinstance(value, bool) else to_one_line(value).strip()
+
+
+def is_line_safe(text: str) -> bool:
+    """Tell whether a line that cannot quote its value gives a text back as it was."""
+    return to_one_line(text).strip() == text
+
+
+def is_xml_safe(text: str) -> bool:
+    """Tell whether XML gives a text back as it was."""
+    return html.unescape(escape_xml(text)) == text

@@ -133,6 +133,11 @@ class Dst:
         """Whether both changes are on a weekday, not on a fixed day."""
         return self.start.weekday is not None and self.end.weekday is not None
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether one change is on a weekday and the other on a fixed day."""
+        return (self.start.weekday is None) != (self.end.weekday is None)
+
 
 @attrs.frozen
 class Zone:

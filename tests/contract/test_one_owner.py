@@ -5,7 +5,6 @@ SQLite, and on MongoDB with two nodes.
 """
 
 import json
-import queue
 import tempfile
 import uuid
 
@@ -14,7 +13,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from twisted.internet import defer, reactor, task, threads
-from twisted.python.failure import Failure
 
 from provd.errors import ConfigNotFound, DeviceNotFound, DuplicateId, IdentityTaken
 from provd.manager.cluster import Cluster
@@ -24,6 +22,7 @@ from provd.plugin.localization import LocalizationService
 from provd.store.mongo import MongoStore
 from provd.store.sqlite import SqliteStore
 from tests.mongo_server import mongo_database, mongo_server
+from tests.queue_reactor import QueueReactor
 from tests.unit.manager.core import LINE, MAIN, Core, FakeRequest, Probe, mac
 
 __all__ = ["mongo_database", "mongo_server"]
@@ -264,31 +263,6 @@ class OneOwner(RuleBasedStateMachine):
                 node.states.close()
 
 
-class Loop:
-    """Runs in the test's own thread what worker threads hand over, and moves a clock."""
-
-    def __init__(self):
-        self.calls = queue.SimpleQueue()
-        self.clock = task.Clock()
-
-    def callFromThread(self, function, *arguments):
-        self.calls.put((function, arguments))
-
-    def run(self, work):
-        outcome = []
-        defer.Deferred.fromCoroutine(work).addBoth(outcome.append)
-        while not outcome:
-            self.clock.advance(0.01)
-            try:
-                function, arguments = self.calls.get(timeout=0.001)
-            except queue.Empty:
-                continue
-            function(*arguments)
-        if isinstance(outcome[0], Failure):
-            outcome[0].raiseException()
-        return outcome[0]
-
-
 BOUNDS = {
     "deadline": None,
     "suppress_health_check": list(HealthCheck),
@@ -299,7 +273,7 @@ def test_a_phone_gets_its_own_file_on_sqlite():
     class OnSqlite(OneOwner):
         def __init__(self):
             super().__init__()
-            self.loop = Loop()
+            self.loop = QueueReactor(task.Clock())
             self.directory = tempfile.TemporaryDirectory()
 
         def run_async(self, work):

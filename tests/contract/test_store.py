@@ -1,7 +1,6 @@
 """The promise of `store/interface.py`, kept by every store."""
 
 import json
-import queue
 import sqlite3
 import uuid
 
@@ -10,7 +9,6 @@ import pytest_twisted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet import defer, reactor, threads
-from twisted.python.failure import Failure
 
 from provd.errors import (
     DuplicateId,
@@ -26,6 +24,7 @@ from provd.store.memory import MemoryStore
 from provd.store.mongo import MongoStore
 from provd.store.sqlite import SqliteStore
 from tests.mongo_server import MongoServer, mongo_database, mongo_server
+from tests.queue_reactor import QueueReactor
 
 __all__ = ["mongo_database", "mongo_server"]
 
@@ -238,26 +237,6 @@ CONDITIONS = st.one_of(
     ),
     st.builds(lambda value: {"$exists": value}, st.booleans()),
 )
-
-
-class QueueReactor:
-    """Runs in the test's own thread what worker threads hand over."""
-
-    def __init__(self):
-        self.calls = queue.SimpleQueue()
-
-    def callFromThread(self, function, *args):
-        self.calls.put((function, args))
-
-    def run(self, coroutine):
-        outcome = []
-        defer.Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
-        while not outcome:
-            function, args = self.calls.get(timeout=10)
-            function(*args)
-        if isinstance(outcome[0], Failure):
-            outcome[0].raiseException()
-        return outcome[0]
 
 
 @settings(

@@ -1,19 +1,7 @@
 """Akuvox' settings: `key = value` lines; any kind of line end counts."""
 
-import re
-
-KEY = re.compile(r"[a-zA-Z0-9_.]+")
+from tests.unit.plugins.line_files import parse_settings
 
 
 def parse(content):
-    text = content.decode("utf-8")
-    lines = text.splitlines()
-    pairs = []
-    for line in lines:
-        key, equals, value = line.partition(" =")
-        assert equals, line
-        assert KEY.fullmatch(key), line
-        assert not value or value[0] == " ", line
-        assert value == value.rstrip() or value == " ", line
-        pairs.append((key, value[1:]))
-    return pairs
+    return parse_settings(content.decode("utf-8").splitlines(), "[a-zA-Z0-9_.]+")

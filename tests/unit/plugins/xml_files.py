@@ -18,17 +18,22 @@ def depth_of(element):
     return 1 + max((depth_of(child) for child in element), default=0)
 
 
-def leaves(root):
-    """Return (path, text) of every leaf and attribute; a path names elements and their `idx`."""
+def leaves(root, numbers=None):
+    """Return (path, text) of every leaf and attribute; a path names elements and their numbers.
+
+    `numbers` is element → the attribute that holds its number, which is `idx` of all others.
+    """
+    numbers = numbers or {}
     pairs = []
 
     def walk(element, path):
         name = element.tag
-        if "idx" in element.attrib:
-            name += f"[{element.attrib['idx']}]"
+        number = numbers.get(name, "idx")
+        if number in element.attrib:
+            name += f"[{element.attrib[number]}]"
         path = f"{path}/{name}"
         for key, value in element.attrib.items():
-            if key != "idx":
+            if key != number:
                 pairs.append((f"{path}@{key}", value))
         children = [child for child in element if isinstance(child.tag, str)]
         for child in children:

@@ -1,37 +1,13 @@
 """A sorted part of a listing is what the language says, whoever sorts it."""
 
-import queue
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from twisted.internet import defer
-from twisted.python.failure import Failure
 
 from provd.model.selectors import Query, apply
 from provd.store.interface import Insert
 from provd.store.sqlite import SqliteStore
-
-
-class QueueReactor:
-    """Runs in the test's own thread what worker threads hand over."""
-
-    def __init__(self):
-        self.calls = queue.SimpleQueue()
-
-    def callFromThread(self, function, *args):
-        self.calls.put((function, args))
-
-    def run(self, coroutine):
-        outcome = []
-        defer.Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
-        while not outcome:
-            function, args = self.calls.get(timeout=10)
-            function(*args)
-        if isinstance(outcome[0], Failure):
-            outcome[0].raiseException()
-        return outcome[0]
-
+from tests.queue_reactor import QueueReactor
 
 TEXTS = st.sampled_from(["", "a", "b", "B", "é", "\uffff", "\U0001f600", "a\0b", "10", "9"])
 VALUES = st.one_of(TEXTS, TEXTS, st.none(), st.sampled_from([5, True, 1.5, [], {"x": 1}]))

@@ -177,17 +177,18 @@ class Phone:
         self.socket.sendto("\r\n".join(lines).encode(), self.server)
 
     def receive(self):
-        """Return the next answer; NOTIFYs before it are kept and answered."""
+        """Return the next answer; requests before it, such as the BYE of a call, are taken."""
         while True:
             text = self.socket.recv(65536).decode()
-            if not text.startswith("NOTIFY "):
+            if text.startswith("SIP/2.0 "):
                 return text
             self.take(text)
 
-    def take(self, notify):
-        if notify not in self.notifies:
-            self.notifies.append(notify)
-        kept = re.findall(r"(?m)^(?:Via|From|To|Call-ID|CSeq):.*$", notify.replace("\r", ""))
+    def take(self, request):
+        """Answer a request of Asterisk's; NOTIFYs are kept."""
+        if request.startswith("NOTIFY ") and request not in self.notifies:
+            self.notifies.append(request)
+        kept = re.findall(r"(?m)^(?:Via|From|To|Call-ID|CSeq):.*$", request.replace("\r", ""))
         answer = "\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""])
         self.socket.sendto(answer.encode(), self.server)
 
@@ -201,7 +202,7 @@ class Phone:
         count = len(self.notifies)
         while len(self.notifies) == count:
             text = self.socket.recv(65536).decode()
-            if text.startswith("NOTIFY "):
+            if not text.startswith("SIP/2.0 "):
                 self.take(text)
         return self.notifies[-1]
 

@@ -84,7 +84,7 @@ class RetryLoop:
             self._stopping = True
             running.cancel()
             await running
-        self._tell_waiting()
+        self.tell_waiting()
 
     def hurry(self, least_seconds: float = 0.0) -> bool:
         """Make the next attempt now; one that is under way is followed by another at once.
@@ -104,12 +104,16 @@ class RetryLoop:
         self.problem = None
 
     def attempt_ended(self) -> defer.Deferred[None]:
-        """Return a Deferred that fires when the attempt under way ends, or the loop stops."""
+        """Return a Deferred that fires when the attempt under way ends, or the loop stops.
+
+        An attempt that lasts may fire it earlier, by `tell_waiting`.
+        """
         waiting: defer.Deferred[None] = defer.Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return waiting
 
-    def _tell_waiting(self) -> None:
+    def tell_waiting(self) -> None:
+        """Let those go on who wait for `attempt_ended`."""
         waiting, self._waiting = self._waiting, []
         for one in list(waiting):
             if not one.called:
@@ -132,7 +136,7 @@ class RetryLoop:
                 self.note_success()
             finally:
                 self.is_attempting = False
-            self._tell_waiting()
+            self.tell_waiting()
             await self._sleep(0.0 if self._again else max(pause, 0.0))
 
     def _note_failure(self, error: Exception) -> float:

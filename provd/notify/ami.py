@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from twisted.internet import defer, ssl
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
@@ -18,7 +18,7 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 
 from provd.errors import PacketError, SynchronizeError
-from provd.logs import escape, log_failure
+from provd.logs import escape
 from provd.notify.amiprotocol import (
     AmiSession,
     Answered,
@@ -30,6 +30,7 @@ from provd.notify.amiprotocol import (
 from provd.notify.asterisk import Asterisk
 from provd.notify.contacts import find_mac
 from provd.notify.interface import check_content, check_fields, parse_address
+from provd.retry import RetryLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -182,44 +183,37 @@ class AmiNotifier:
         self._secret = secret
         self._authentication = authentication
         self._timeout = timeout
-        self._jitter = jitter
-        self._running: defer.Deferred[None] | None = None
         self._connection: _Connection | None = None
-        self._pause: defer.Deferred[None] | None = None
-        self._attempt_began = float("-inf")
-        self._attempts = 0
-        self._problem: str | None = "not started"
+        self._at_rest = "not started"
+        """Why nobody tries to connect."""
+        self._loop = RetryLoop(
+            clock,
+            self._live,
+            name=f"the AMI at {where} is not connected",
+            delays=RETRY_SECONDS,
+            jitter=lambda: JITTER * jitter(),
+            log=logger,
+        )
         self._pbx = Asterisk(clock, self._request, timeout)
-        self._interested: set[defer.Deferred[None]] = set()
-        """Who wants to know how the attempt to connect that is under way ends."""
 
     @property
     def status(self) -> str:
         """`ok`, or in words why there is no connection."""
-        return "ok" if self._ready() is not None else self._problem or "connecting"
+        return "ok" if self._ready() is not None else self._trouble or "connecting"
+
+    @property
+    def _trouble(self) -> str | None:
+        return self._loop.problem if self._loop.is_running else self._at_rest
 
     def start(self) -> None:
         """Begin to connect; Asterisk need not be there."""
-        self._problem = None
-        # _run looks at it before it first waits.
-        self._running = defer.Deferred()
-        running = defer.Deferred.fromCoroutine(self._run())
-        running.addErrback(self._ended)
-        self._running = running
-
-    def _ended(self, failure: Failure) -> None:
-        if failure.check(defer.CancelledError) is None:
-            self._problem = "it failed; the log says how"
-            log_failure(failure, logger, "the AMI at %s is not connected any more", self._where)
+        self._loop.note_success()
+        self._loop.start()
 
     async def stop(self) -> None:
         """Close the connection, or stop trying; what waits for an answer fails."""
-        running, self._running = self._running, None
-        if running is not None:
-            self._problem = "stopped"
-            running.cancel()
-            await running
-        self._tell_interested()
+        self._at_rest = "stopped"
+        await self._loop.stop()
 
     async def notify(
         self, phone: Phone, *, event: str, variables: Sequence[tuple[str, str]] = ()
@@ -275,68 +269,25 @@ class AmiNotifier:
         connection = self._ready()
         if connection is not None:
             return connection
-        if self._running is None:
-            raise SynchronizeError(f"not connected: {self._problem}")
-        is_early = self._clock.seconds() - self._attempt_began < HURRY_SECONDS
-        if self._pause is not None and is_early:
-            raise SynchronizeError(f"not connected: {self._problem}")
-        ended: defer.Deferred[None] = defer.Deferred()
-        self._interested.add(ended)
-        if self._pause is not None:
-            self._pause.callback(None)
+        if not self._loop.is_attempting and not (
+            self._loop.is_running and self._loop.hurry(HURRY_SECONDS)
+        ):
+            raise SynchronizeError(f"not connected: {self._trouble}")
         try:
-            await ended.addTimeout(self._timeout, self._clock)
+            await self._loop.attempt_ended().addTimeout(self._timeout, self._clock)
         except defer.TimeoutError as error:
             raise SynchronizeError(f"not connected after {self._timeout:g} s") from error
-        finally:
-            self._interested.discard(ended)
         connection = self._ready()
         if connection is None:
-            raise SynchronizeError(f"not connected: {self._problem}")
+            raise SynchronizeError(f"not connected: {self._trouble}")
         return connection
 
-    def _tell_interested(self) -> None:
-        interested, self._interested = self._interested, set()
-        for ended in interested:
-            ended.callback(None)
-
-    async def _run(self) -> None:
-        while True:
-            problem = await self._live()
-            if self._running is None:
-                return
-            known = self._attempts > len(RETRY_SECONDS)
-            self._problem = problem
-            delay = RETRY_SECONDS[min(self._attempts, len(RETRY_SECONDS)) - 1]
-            delay_with_jitter = delay * (1 + JITTER * self._jitter())
-            # A server that is away for days is not worth a warning every minute.
-            logger.log(
-                logging.DEBUG if known else logging.WARNING,
-                "the AMI at %s is not connected, next try in %.1f s: %s",
-                self._where,
-                delay_with_jitter,
-                problem,
-            )
-            self._pause = defer.Deferred()
-            self._tell_interested()
-            try:
-                await self._pause.addTimeout(delay_with_jitter, self._clock)
-            except defer.TimeoutError:
-                pass
-            finally:
-                self._pause = None
-
-    async def _live(self) -> str:
-        """Connect, keep the connection alive as long as it can be, and return why it ended."""
-        self._attempts += 1
-        self._attempt_began = self._clock.seconds()
+    async def _live(self) -> NoReturn:
+        """Connect and keep the connection as long as it can be; SynchronizeError as it ends."""
         session = AmiSession(self._username, self._secret, self._authentication)
+        connection = await self._connect(session)
         try:
-            connection = await self._connect(session)
-        except ConnectionError as error:
-            return escape(str(error))
-        try:
-            return await self._use(connection, session)
+            await self._use(connection, session)
         finally:
             self._connection = None
             connection.end("stopped")
@@ -351,39 +302,40 @@ class AmiNotifier:
         except defer.CancelledError:
             raise
         except (defer.TimeoutError, ConnectingCancelledError) as error:
-            raise ConnectionError(f"no connection in {self._timeout:g} s") from error
+            raise SynchronizeError(f"no connection in {self._timeout:g} s") from error
         except Exception as error:  # of sockets, names, or TLS
-            raise ConnectionError(str(error) or type(error).__name__) from error
+            raise SynchronizeError(escape(str(error) or type(error).__name__)) from error
         assert isinstance(connection, _Connection)
         return connection
 
-    async def _use(self, connection: _Connection, session: AmiSession) -> str:
+    async def _use(self, connection: _Connection, session: AmiSession) -> NoReturn:
         try:
             await connection.login_ended.addTimeout(self._timeout, self._clock)
-        except defer.TimeoutError:
-            return f"no login in {self._timeout:g} s"
+        except defer.TimeoutError as error:
+            raise SynchronizeError(f"no login in {self._timeout:g} s") from error
         if connection.is_lost:
-            return escape(connection.reason)
-        try:
-            self._pbx.learn(await self._answer(connection, "ListCommands", ()))
-        except SynchronizeError as error:
-            return f"ListCommands: {error}"
+            raise SynchronizeError(escape(connection.reason))
+        self._pbx.learn(await self._ask(connection, "ListCommands"))
         if not self._pbx.may_notify:
-            return f"the AMI user {self._username!r} lacks write = system in manager.conf"
+            raise SynchronizeError(
+                f"the AMI user {self._username!r} lacks write = system in manager.conf"
+            )
         self._connection = connection
-        self._problem = None
         logger.info("connected to the AMI at %s: %s", self._where, escape(session.server))
-        self._tell_interested()
+        self._loop.tell_waiting()
         while True:
             try:
                 await connection.lost().addTimeout(PING_SECONDS, self._clock)
             except defer.TimeoutError:
-                pass
+                await self._ask(connection, "Ping")
             else:
-                return escape(connection.reason)
-            try:
-                await self._answer(connection, "Ping", ())
-            except SynchronizeError as error:
-                return f"Ping: {error}"
+                raise SynchronizeError(escape(connection.reason))
             # What ends after it worked for a while is tried again as if for the first time.
-            self._attempts = 1
+            self._loop.note_success()
+
+    async def _ask(self, connection: _Connection, name: str) -> Answered:
+        """Send an action of the connection's own; the error names it."""
+        try:
+            return await self._answer(connection, name, ())
+        except SynchronizeError as error:
+            raise SynchronizeError(f"{name}: {error}") from error

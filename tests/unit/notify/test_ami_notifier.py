@@ -513,10 +513,10 @@ async def test_a_server_that_comes_back_is_found_by_the_next_notify(setup, serve
     await server.close()
     await until(lambda: "ended" in notifier.status)
     for _ in range(3):
-        await until(lambda: notifier._pause is not None)
+        await until(lambda: not notifier._loop.is_attempting)
         clock.advance(60 * 1.2)
         await until(lambda: "refused" in notifier.status)
-    await until(lambda: notifier._pause is not None)
+    await until(lambda: not notifier._loop.is_attempting)
     server.listen()
     clock.advance(2)
     await notify(notifier)
@@ -532,7 +532,7 @@ async def test_attempts_grow_apart(setup, server):
     notifier.start()
     delays = []
     for _ in range(8):
-        await until(lambda: notifier._pause is not None)
+        await until(lambda: not notifier._loop.is_attempting)
         (call,) = clock.getDelayedCalls()
         delays.append(round(call.getTime() - clock.seconds()))
         clock.advance(call.getTime() - clock.seconds())

@@ -49,6 +49,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import attrs
 
+from provd.disk import sync
 from provd.errors import ArchiveError, InvalidId, PluginError
 
 if TYPE_CHECKING:
@@ -448,27 +449,18 @@ def read_plugin_info(archive_path: str) -> tuple[str, bytes]:
             return checker.plugin_id, stream.read()
 
 
-def _sync(path: str) -> None:
-    """Bring a file or the names in a directory to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _sync_tree(root: str) -> None:
     for directory, _, names in os.walk(root):
         for name in names:
             path = os.path.join(directory, name)
             if not os.path.islink(path):
-                _sync(path)
-        _sync(directory)
+                sync(path)
+        sync(directory)
 
 
 def _rename(source: str, target: str) -> None:
     os.rename(source, target)
-    _sync(os.path.dirname(target))
+    sync(os.path.dirname(target))
 
 
 def _neighbour(installed_dir: str, role: str) -> str:
@@ -512,7 +504,7 @@ def _link_or_copy(source: str, target: str) -> None:
         if exc.errno not in _NO_LINKS:
             raise
         shutil.copy2(source, target)
-        _sync(target)
+        sync(target)
 
 
 def _copy_status(source: str, target: str) -> None:
@@ -555,7 +547,7 @@ def _carry_over(path: str, target: str) -> None:
         for name in os.listdir(path):
             _carry_over(os.path.join(path, name), os.path.join(target, name))
         _copy_status(path, target)
-        _sync(target)
+        sync(target)
     elif there is None:
         _link_or_copy(path, target)
     elif stat.S_ISDIR(there):
@@ -617,7 +609,7 @@ def swap_plugin(staged_plugin_dir: str, installed_dir: str) -> Swap:
         local_files = os.path.join(installed_dir, "var")
         if os.path.lexists(local_files):
             _carry_over(local_files, os.path.join(new, "var"))
-            _sync(new)
+            sync(new)
         if has_old:
             _rename(installed_dir, old)
         _rename(new, installed_dir)

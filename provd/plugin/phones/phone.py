@@ -104,7 +104,8 @@ class Phone:
 
     # SIP and keys
 
-    def _once(self, name: str, make: Any) -> Any:
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return what `make` gave when it was first asked for under this name."""
         if name not in self._memo:
             self._memo[name] = make()
         return self._memo[name]
@@ -112,7 +113,7 @@ class Phone:
     @property
     def accounts(self) -> dict[int, Account]:
         """SIP accounts by line number."""
-        accounts: dict[int, Account] = self._once("accounts", self._read_accounts)
+        accounts: dict[int, Account] = self.once("accounts", self._read_accounts)
         return accounts
 
     def _read_accounts(self) -> dict[int, Account]:
@@ -139,7 +140,7 @@ class Phone:
     @property
     def _keys(self) -> tuple[list[Key], list[Slot]]:
         group = self.family.line_group
-        keys: tuple[list[Key], list[Slot]] = self._once(
+        keys: tuple[list[Key], list[Slot]] = self.once(
             "keys",
             lambda: keys_of(
                 self.raw,
@@ -199,7 +200,7 @@ class Phone:
     @property
     def zone(self) -> Zone | None:
         """Time zone; None keeps that of the phone."""
-        zone: Zone | None = self._once("zone", self._read_zone)
+        zone: Zone | None = self.once("zone", self._read_zone)
         return zone
 
     def _read_zone(self) -> Zone | None:
@@ -248,7 +249,7 @@ class Phone:
     @property
     def vlan(self) -> Vlan | None:
         """The VLAN for voice, None without one."""
-        vlan: Vlan | None = self._once("vlan", self._read_vlan)
+        vlan: Vlan | None = self.once("vlan", self._read_vlan)
         return vlan
 
     def _read_vlan(self) -> Vlan | None:
@@ -267,7 +268,7 @@ class Phone:
     @property
     def syslog(self) -> Syslog | None:
         """Where to log, None for nowhere."""
-        syslog: Syslog | None = self._once("syslog", self._read_syslog)
+        syslog: Syslog | None = self.once("syslog", self._read_syslog)
         return syslog
 
     def _read_syslog(self) -> Syslog | None:
@@ -286,7 +287,7 @@ class Phone:
     @property
     def extens(self) -> dict[str, str | None]:
         """Codes to dial, such as `dnd` and `pickup_call`, from `exten_*`; None if absent."""
-        extens: dict[str, str | None] = self._once(
+        extens: dict[str, str | None] = self.once(
             "extens", lambda: {name: self.values.text(f"exten_{name}") for name in EXTENS}
         )
         return extens

@@ -322,6 +322,10 @@ class FamilyPlugin(VendorPlugin):
 
     def firmware_url(self, phone: Phone) -> str | None:
         """Return the URL of the firmware that a phone is to run, None to leave it alone."""
+        url: str | None = phone.once("firmware_url", lambda: self._find_firmware(phone))
+        return url
+
+    def _find_firmware(self, phone: Phone) -> str | None:
         value = (self.settings.get("firmware") or {}).get(phone.device.get("model"))
         if value:
             return self.served_url(value, phone)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from provd.disk import sync
 from provd.errors import StoreCorrupt, StoreError, StoreFull, StoreUnavailable
 from provd.store.documents import get_column_text
 from provd.store.interface import COLLECTIONS, INDEXED
@@ -61,14 +62,6 @@ def _check_is_ours(path: str) -> None:
     check_file(path)
 
 
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _remove(path: str) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         with contextlib.suppress(FileNotFoundError):
@@ -97,7 +90,7 @@ def _copy_whole(source: str, target: str) -> None:
         if result != "ok":
             raise StoreCorrupt(f"{source}: {' '.join(result.split())}")
         with _errors(target):
-            _sync(target)
+            sync(target)
     except BaseException:
         _remove(target)
         raise
@@ -116,7 +109,7 @@ def back_up(path: str, target: str) -> None:
     _copy_whole(path, staged)
     with _errors(target):
         os.replace(staged, target)
-        _sync(os.path.dirname(os.path.abspath(target)))
+        sync(os.path.dirname(os.path.abspath(target)))
 
 
 @contextlib.contextmanager
@@ -153,7 +146,7 @@ def restore(source: str, path: str) -> str | None:
         with _errors(path):
             aside = _set_aside(path)
             os.replace(staged, path)
-            _sync(os.path.dirname(os.path.abspath(path)))
+            sync(os.path.dirname(os.path.abspath(path)))
     return aside
 
 

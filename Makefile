@@ -81,10 +81,8 @@ phones: venv
 
 parameters: venv
 	mkdir -p build
-	$(BIN)/python -m tests.unit.plugins.parameters_used > build/parameter_families.py
-	$(BIN)/ruff format --quiet build/parameter_families.py
-	mv build/parameter_families.py provd/model/parameter_families.py
-	$(BIN)/python docs/make_parameters.py > build/parameters.md
+	$(BIN)/python -m tests.unit.plugins.parameters_used > build/parameters.json
+	$(BIN)/python docs/make_parameters.py < build/parameters.json > build/parameters.md
 	mv build/parameters.md docs/parameters.md
 
 docs: venv

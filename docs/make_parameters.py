@@ -1,9 +1,18 @@
-"""Writes docs/parameters.md from the table in provd/model/parameters.py."""
+"""Writes docs/parameters.md from the table in provd/model/parameters.py.
 
+Reads which families use a parameter from standard input, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
 import sys
+from typing import TYPE_CHECKING
 
-from provd.model.parameter_families import USED_BY
 from provd.model.parameters import CALL_MANAGER, EXTENSIONS, FUNCKEY, LINE, RAW_CONFIG
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 INTRODUCTION = """\
 # Parameters of phones
@@ -20,7 +29,6 @@ Ports and other numbers may be given as text. For a boolean, `0`, `1` and words 
 more. A name that is not here is refused at the top, unless it starts with `X_`. In a line, a key
 or a call manager it is kept, and named in [`warnings`](rest.md#warnings).
 """
-_FAMILIES = frozenset(family for families in USED_BY.values() for family in families)
 SECTIONS = (
     ("All phones", "", "", RAW_CONFIG),
     (
@@ -45,17 +53,17 @@ SECTIONS = (
 )
 
 
-def _users(name: str) -> str:
+def _users(name: str, used_by: Mapping[str, Sequence[str]]) -> str:
     """Return the families that use a parameter; where most do, those that do not."""
-    users = USED_BY.get(name, ())
-    others = sorted(_FAMILIES.difference(users))
+    users = used_by.get(name, ())
+    others = sorted(set().union(*used_by.values()).difference(users))
     if len(others) >= len(users):
         return ", ".join(users)
     return f"all but {', '.join(others)}" if others else "all"
 
 
-def page() -> str:
-    """Return the page."""
+def page(used_by: Mapping[str, Sequence[str]]) -> str:
+    """Return the page; `used_by` is parameter, such as `funckeys.type`, → families."""
     lines = [INTRODUCTION]
     for title, text, prefix, parameters in SECTIONS:
         lines += [f"## {title}", ""]
@@ -70,7 +78,7 @@ def page() -> str:
                 one.kind.unit,
                 one.default,
                 one.meaning,
-                _users(prefix + one.name),
+                _users(prefix + one.name, used_by),
             )
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
@@ -78,4 +86,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(page(json.load(sys.stdin)))

@@ -1,9 +1,10 @@
 """Which parameters each family uses, by what changes in its files.
 
-`make parameters` runs it, and writes provd/model/parameter_families.py.
+`make parameters` runs it, and hands what it prints to docs/make_parameters.py.
 """
 
 import copy
+import json
 import sys
 import tempfile
 
@@ -125,18 +126,7 @@ def main():
             name: host.load(family_cases.family(name).id).plugin
             for name in family_cases.family_names()
         }
-        lines = [
-            '"""Which of our families use a parameter; written by `make parameters`."""',
-            "",
-            "from __future__ import annotations",
-            "",
-            "USED_BY: dict[str, tuple[str, ...]] = {",
-        ]
-        for parameter, names in table(plugins).items():
-            lines.append(f'    "{parameter}": (')
-            lines += [f'        "{name}",' for name in names]
-            lines.append("    ),")
-        sys.stdout.write("\n".join([*lines, "}", ""]))
+        json.dump(table(plugins), sys.stdout)
 
 
 if __name__ == "__main__":

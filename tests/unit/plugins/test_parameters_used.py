@@ -1,11 +1,17 @@
-"""The table of families that use a parameter is what their files show."""
+"""The page of parameters names the families that use each, as their files show."""
 
-from provd.model.parameter_families import USED_BY
+import runpy
+from pathlib import Path
+
 from tests.unit.plugins import family_cases, parameters_used
 
+ROOT = Path(__file__).parents[3]
 
-def test_the_table_names_the_families_that_use_a_parameter(load_plugin):
+
+def test_the_page_of_parameters_is_current(load_plugin):
     plugins = {
         name: load_plugin(family_cases.family(name).id) for name in family_cases.family_names()
     }
-    assert parameters_used.table(plugins) == USED_BY, "run `make parameters`"
+    page = runpy.run_path(str(ROOT / "docs/make_parameters.py"))["page"]
+    expected = page(parameters_used.table(plugins))
+    assert (ROOT / "docs/parameters.md").read_text() == expected, "run `make parameters`"

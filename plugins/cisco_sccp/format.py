@@ -5,12 +5,12 @@ Everything that has to do with calls comes from the SCCP server when the phone r
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet import defer
 
 from provd.plugin.api import (
-    DeviceSupport,
     FamilyPlugin,
     Phone,
     RawConfigParamError,
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCCP_PORT = 2000
-# Models of provd-cisco-spa.
-_OTHER_FORMATS = ("SPA", "PAP", "ATA")
-_MPP_SUFFIX = "-3PCC"
 _LOAD_SUFFIXES = (".loads", ".bin")
-_MORE_LIKELY_THAN_SIP = 11
 
 
 class CallManager(NamedTuple):
@@ -44,21 +40,13 @@ class CiscoSccpPlugin(FamilyPlugin):
     IS_PLUGIN = True
     needs_http = False
     can_hold = staticmethod(is_line_safe)
+    lead = 11
+    models_of_others = re.compile(r"(?:SPA|PAP|ATA)|.*-3PCC$")  # those of provd-cisco-spa
 
     @staticmethod
     def escape(value: Any) -> str:
         """Return `value` as XML on one line holds it."""
         return escape_xml(to_one_line(value))
-
-    def associate(self, info: Mapping[str, Any]) -> int:
-        """Score above the other plugins of the vendor where the model is not known at all."""
-        score = super().associate(info)
-        name = str(info.get("model") or "")
-        if name in self.family.models or score < DeviceSupport.PROBABLE:
-            return score
-        if name.startswith(_OTHER_FORMATS) or name.endswith(_MPP_SUFFIX):
-            return DeviceSupport.IMPROBABLE
-        return score + _MORE_LIKELY_THAN_SIP
 
     def read(self, device: Mapping[str, Any], raw_config: Mapping[str, Any]) -> Phone:
         """Refuse a password that would reach the phone as another one."""

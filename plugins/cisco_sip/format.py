@@ -6,12 +6,12 @@ adapter reads one document for each of its two lines.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet import defer
 
 from provd.plugin.api import (
-    DeviceSupport,
     FamilyPlugin,
     Phone,
     RawConfigError,
@@ -38,11 +38,7 @@ _RESTART = (
     "Content=DialplanVersionStamp={0000000000000000}",
     "Content=SoftkeyVersionStamp={0000000000000000}",
 )
-# Models of provd-cisco-spa.
-_OTHER_FORMATS = ("SPA", "PAP", "ATA191", "ATA192")
-_MPP_SUFFIX = "-3PCC"
 _LOAD_SUFFIX = ".loads"
-_MORE_LIKELY_THAN_SPA = 10
 
 
 class CiscoLine(NamedTuple):
@@ -63,6 +59,8 @@ class CiscoSipPlugin(FamilyPlugin):
 
     IS_PLUGIN = True
     can_hold = staticmethod(is_line_safe)
+    lead = 10
+    models_of_others = re.compile(r"(?:SPA|PAP|ATA19[12])|.*-3PCC$")  # those of provd-cisco-spa
 
     @staticmethod
     def escape(value: Any) -> str:
@@ -70,16 +68,6 @@ class CiscoSipPlugin(FamilyPlugin):
         if isinstance(value, bool):
             return "true" if value else "false"
         return escape_xml(to_one_line(value))
-
-    def associate(self, info: Mapping[str, Any]) -> int:
-        """Score above the plugin of SPA phones where the model is not known at all."""
-        score = super().associate(info)
-        name = str(info.get("model") or "")
-        if name in self.family.models or score < DeviceSupport.PROBABLE:
-            return score
-        if name.startswith(_OTHER_FORMATS) or name.endswith(_MPP_SUFFIX):
-            return DeviceSupport.IMPROBABLE
-        return score + _MORE_LIKELY_THAN_SPA
 
     # Files
 

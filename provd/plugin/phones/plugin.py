@@ -46,6 +46,10 @@ class FamilyPlugin(VendorPlugin):
     """Whether its files hold URLs of this server."""
     can_hold: ClassVar[Callable[[str], bool] | None] = None
     """Tells whether its files can hold a password as it is; None if they can hold any."""
+    lead: ClassVar[int] = 0
+    """By how much it scores above other families of the vendor where the model is not known."""
+    models_of_others: ClassVar[re.Pattern[str] | None] = None
+    """Begins of names, of models that another family of the vendor knows."""
 
     def __init__(
         self, app: Any, plugin_dir: str, gen_cfg: dict[str, Any], spec_cfg: dict[str, Any]
@@ -110,10 +114,13 @@ class FamilyPlugin(VendorPlugin):
             return DeviceSupport.NONE
         name = info.get("model")
         if name is None:
-            return DeviceSupport.PROBABLE
+            return DeviceSupport.PROBABLE + self.lead
         model = self.family.models.get(name)
         if model is None or self.family.vendor_of(model) != vendor:
-            return DeviceSupport.PROBABLE + (1 if self.nearest(name) is not None else 0)
+            if self.models_of_others is not None and self.models_of_others.match(name):
+                return DeviceSupport.IMPROBABLE
+            is_near = self.nearest(name) is not None
+            return DeviceSupport.PROBABLE + int(is_near) + self.lead
         return self.score(model, info.get("version"))
 
     def score(self, model: Model, version: str | None) -> int:

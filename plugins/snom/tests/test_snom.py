@@ -8,7 +8,7 @@ import pytest
 
 from provd.errors import RawConfigParamError
 from tests.unit.plugins import vendor_plugins
-from tests.unit.plugins.vendor_plugins import BASE_RAW_CONFIG
+from tests.unit.plugins.vendor_plugins import BASE_RAW_CONFIG, install
 
 LINE = {"proxy_ip": "10.0.0.1", "username": "user1", "password": "secret1"}
 DER = b"\x30\x03\x02\x01\x05"
@@ -22,14 +22,6 @@ def plugin(load_plugin):
     yield plugin
     shutil.rmtree(os.path.join(plugin.installed.plugin_dir, "var", "installed"), ignore_errors=True)
     shutil.rmtree(plugin.path_of("i18n"), ignore_errors=True)
-
-
-def install(plugin, *ids):
-    directory = os.path.join(plugin.installed.plugin_dir, "var", "installed")
-    os.makedirs(directory, exist_ok=True)
-    for package_id in ids:
-        with open(os.path.join(directory, package_id), "w") as stream:
-            stream.write("{}")
 
 
 def render(plugin, model, version=None, **raw_config):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.unit.plugins import vendor_plugins
-from tests.unit.plugins.vendor_plugins import BASE_RAW_CONFIG
+from tests.unit.plugins.vendor_plugins import BASE_RAW_CONFIG, install
 
 LINE = {"proxy_ip": "10.0.0.1", "username": "user1", "password": "secret1", "number": "1001"}
 
@@ -16,14 +16,6 @@ def plugin(load_plugin):
     plugin = load_plugin("provd-snom-dect")
     yield plugin
     shutil.rmtree(os.path.join(plugin.installed.plugin_dir, "var", "installed"), ignore_errors=True)
-
-
-def install(plugin, *ids):
-    directory = os.path.join(plugin.installed.plugin_dir, "var", "installed")
-    os.makedirs(directory, exist_ok=True)
-    for package_id in ids:
-        with open(os.path.join(directory, package_id), "w") as stream:
-            stream.write("{}")
 
 
 def render(plugin, model="M900", version="07.40.0104", lines=None, **raw_config):

@@ -84,7 +84,8 @@ class Writer(threading.Thread):
         text = f"{self.token}-{self.count}"
         padding = "x" * self.random.choice((0, 200, 3000))
         if collection == "dev_mgr/devices":
-            mac = f"00:50:{self.random.randrange(256):02x}:00:00:01"
+            # Of all those that are drawn no two are the same, as a MAC address has one owner.
+            mac = f"00:{self.random.randbytes(5).hex(':')}"
             return {"id": document_id, "mac": mac, "description": text, "X_padding": padding}
         return {
             "id": document_id,
